@@ -1,0 +1,136 @@
+"""Qwen2.5-VL in this box: a worker process with the model in it, which neither the interpreter lock nor a CUDA
+fault of the model can reach detection from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from surveil.assess import answer, prompt
+from surveil.clock import Clock
+from surveil.interfaces import AssessorError
+from surveil.messages import Answer, AssessmentRequest, Image
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class QwenAssessor:
+    """Asks one resident Qwen2.5-VL, one request at a time. Lives on the assessment stage's event loop.
+
+    Args:
+        model: a folder with the weights, or a hub name whose files are in the local cache.
+        language: of the answer's sentences (BCP 47).
+    """
+
+    def __init__(self, model: str, language: str, clock: Clock) -> None:
+        self._model = model
+        self._language = language
+        self._clock = clock
+        self._name = ""
+        self._pool: ProcessPoolExecutor | None = None
+        self._busy = asyncio.Lock()
+
+    async def start(self) -> str:
+        """Start the worker and load the model in it; return the model's name. Raises AssessorError."""
+        self._pool = ProcessPoolExecutor(
+            max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_in_worker
+        )
+        try:
+            self._name = await self._run(_load, self._model, answer.schema())
+        except AssessorError:
+            await self.close()
+            raise
+        return self._name
+
+    async def assess(self, request: AssessmentRequest) -> Answer:
+        """Answer one request; one that finds the worker dead is asked once more of a new one."""
+        async with self._busy:
+            try:
+                return await self._ask(request)
+            except BrokenProcessPool:
+                _log.error("camera=%s alert=%s the model's process died; it is started anew",
+                           request.camera, request.incident)  # fmt: skip
+                await self.close()
+                await self.start()
+                try:
+                    return await self._ask(request)
+                except BrokenProcessPool:
+                    await self.close()
+                    raise AssessorError("the model's process died twice over this request") from None
+
+    async def close(self) -> None:
+        """End the worker, also in the middle of an answer."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        workers = list((pool._processes or {}).values())
+        for worker in workers:
+            worker.terminate()
+        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+    async def _ask(self, request: AssessmentRequest) -> Answer:
+        if self._pool is None:
+            await self.start()
+        text = await self._run(
+            _generate,
+            prompt.SYSTEM,
+            prompt.question(request, self._language),
+            [keyframe.image for keyframe in request.keyframes],
+            max(0.5, request.deadline_at - self._clock.monotonic()),
+        )
+        return answer.read(text, self._name)
+
+    async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Run `call` in the worker. Raises AssessorError for its faults, BrokenProcessPool for its death."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
+        except BrokenProcessPool:
+            if call is _load:
+                raise AssessorError(f"the process that loads {self._model} died") from None
+            raise
+        except AssessorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the model raised ends this request, not the daemon
+            raise AssessorError(
+                f"the model failed: {str(error).splitlines()[0] if str(error) else error!r}"[:200]
+            ) from None
+
+
+# What follows runs in the worker process, the only one that imports torch for the VLM.
+
+
+def _in_worker() -> None:
+    """Outlive a Ctrl-C, which is the parent's to answer, and never outlive the parent."""
+    import signal
+    import threading
+    from multiprocessing import connection, parent_process
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def follow() -> None:
+            connection.wait([sentinel])
+            os._exit(0)
+
+        threading.Thread(target=follow, name="follow-parent", daemon=True).start()
+
+
+def _load(model: str, schema: dict[str, Any]) -> str:
+    from surveil.assess import qwen_model
+
+    return qwen_model.load(model, schema)
+
+
+def _generate(system: str, question: str, images: list[Image], seconds: float) -> str:
+    from surveil.assess import qwen_model
+
+    return qwen_model.generate(system, question, images, seconds)

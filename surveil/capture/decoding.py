@@ -1,0 +1,106 @@
+"""From compressed packets to frames: decoded once, converted straight to the detector's size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from surveil.interfaces import CaptureError
+from surveil.logs import Fold
+from surveil.messages import Image
+
+_log = logging.getLogger(__name__)
+_BROKEN_PACKETS = 200
+"""So many undecodable packets in a row are no glitch but a stream that cannot be read."""
+
+_NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
+
+
+class Decoder:
+    """Decodes one opened container's video on the calling thread.
+
+    Args:
+        container: opened for reading.
+        input_size: height and width in pixels that each picture is fitted into, its shape kept.
+        moment: called when a packet has been read; what it returns is the capture of the frame in it.
+    """
+
+    def __init__(
+        self, container: InputContainer, input_size: tuple[int, int], moment: Callable[[], tuple[float, float]]
+    ) -> None:
+        if not container.streams.video:
+            raise CaptureError("there is no video in it")
+        self.stream: VideoStream = container.streams.video[0]
+        # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
+        self.stream.codec_context.thread_count = 1
+        self._container = container
+        self._input_size = input_size
+        self._moment = moment
+        self._shrink = VideoReformatter()
+        self._fold = Fold(_log)
+
+    def frames(self) -> Iterator[tuple[VideoFrame, tuple[float, float]]]:
+        """Yield each decoded picture with the moment at which its own packet was read."""
+        captured: dict[int | None, tuple[float, float]] = {}
+        broken = 0
+        for packet in self._container.demux(self.stream):
+            # A picture leaves a decoder that reorders later than its packet came in: look up its own.
+            captured[packet.pts] = now = self._moment()
+            try:
+                pictures = packet.decode()
+            except av.error.InvalidDataError:
+                broken += 1
+                if broken >= _BROKEN_PACKETS:
+                    raise CaptureError("its packets cannot be decoded") from None
+                self._fold.warn("a packet that cannot be decoded was skipped")
+                continue
+            broken = 0
+            for picture in pictures:
+                yield picture, captured.pop(picture.pts, now)
+            if len(captured) > 64:
+                captured.clear()
+
+    def small(self, picture: VideoFrame) -> Image:
+        """Return the picture in the detector's size, in one pass of the converter."""
+        height, width = fitted(picture.height, picture.width, self._input_size)
+        return self._shrink.reformat(picture, width, height, "bgr24").to_ndarray()
+
+
+def full(picture: VideoFrame) -> Callable[[], Image]:
+    """Return what makes the picture at its own size, when it is asked to."""
+    return lambda: picture.to_ndarray(format="bgr24")
+
+
+def fitted(height: int, width: int, into: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width scaled to fit `into` (height, width), the shape kept, at least 1 pixel."""
+    scale = min(into[0] / height, into[1] / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def opened(url: str, **how: Any) -> InputContainer:
+    """Open a container for reading; raises CaptureError in our words, since FFmpeg's hold the whole URL."""
+    try:
+        return av.open(url, mode="r", **how)
+    except _NO_VIDEO:
+        raise CaptureError("this is no video that can be read") from None
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise CaptureError(reason(error)) from None
+
+
+def reason(error: BaseException) -> str:
+    """Return what went wrong in a few words, without the URL that libraries put into theirs."""
+    if isinstance(error, av.error.TimeoutError | av.error.ExitError | TimeoutError):
+        return "no answer in time"
+    if isinstance(error, av.error.FFmpegError):
+        return (error.strerror or type(error).__name__).lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return type(error).__name__

@@ -1,0 +1,121 @@
+"""One camera's thread: opens it, reads it, and tries again for as long as the daemon runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from surveil.backoff import Backoff
+from surveil.clock import Clock
+from surveil.interfaces import AuthFailed, CaptureError, EndOfFile, FrameSource
+from surveil.messages import CameraState, CameraStatus, Frame
+
+_log = logging.getLogger(__name__)
+
+STALL_SECONDS = 5.0
+"""Without a frame for so long a camera is told to be stalled, whatever the library's own time-out does."""
+AUTH_RETRY_SECONDS = 60.0
+"""Cameras lock out who keeps trying a wrong password."""
+
+
+class Grabber:
+    """Owns one FrameSource on one thread: `run` is the retry policy, `run_once` the straight line that raises."""
+
+    def __init__(
+        self,
+        camera: str,
+        make_source: Callable[[threading.Event], FrameSource],
+        on_frame: Callable[[Frame], None],
+        on_status: Callable[[CameraStatus], None],
+        clock: Clock,
+    ) -> None:
+        self.camera = camera
+        self.connects = 0
+        self._make_source = make_source
+        self._on_frame = on_frame
+        self._on_status = on_status
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self.run, name=f"grab-{camera}", daemon=True)
+        self._state_lock = threading.Lock()
+        self._state: CameraState | None = None
+        self._told: tuple[CameraState, str] | None = None
+        self._last_frame = 0.0
+        self._backoff = Backoff()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; follow with `join`."""
+        self._stop.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; False when a blocked read outlasted `timeout` seconds (the thread is a daemon)."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def check(self) -> None:
+        """Tell of a stall; called by the service, since a blocked read cannot tell it itself."""
+        with self._state_lock:
+            silent = self._clock.monotonic() - self._last_frame
+            stalled = self._state == "online" and silent > STALL_SECONDS
+        if stalled:
+            self._tell("stalled", f"no picture for {silent:.0f} s")
+
+    def run(self) -> None:
+        """Read the camera until stopped; only the end of a file ends it before."""
+        self._tell("connecting")
+        while not self._stop.is_set():
+            try:
+                self.run_once()
+            except EndOfFile as end:
+                self._tell("offline", str(end))
+                return
+            except AuthFailed as refused:
+                self._tell("auth_failed", str(refused))
+                self._stop.wait(AUTH_RETRY_SECONDS)
+            except CaptureError as fault:
+                self._tell("offline", str(fault))
+                self._stop.wait(self._backoff.next())
+            except Exception:
+                # A fault of ours in one camera's thread must neither end that camera nor touch the others.
+                _log.exception("camera=%s: a fault in its thread", self.camera)
+                self._tell("offline", "a fault of surveil's own; see the log")
+                self._stop.wait(self._backoff.next())
+
+    def run_once(self) -> None:
+        """Open the source and hand on its frames until it ends or breaks."""
+        source = self._make_source(self._stop)
+        try:
+            source.open()
+            for frame in source.frames():
+                if self._stop.is_set():
+                    return
+                self._seen(frame)
+                self._on_frame(frame)
+        finally:
+            source.close()
+
+    def _seen(self, frame: Frame) -> None:
+        with self._state_lock:
+            self._last_frame = self._clock.monotonic()
+            came_back = self._state != "online"
+        if came_back:
+            self.connects += 1
+            self._backoff.reset()
+            height, width = frame.image.shape[:2]
+            self._tell("online", f"seen at {width}×{height}")
+
+    def _tell(self, state: CameraState, detail: str = "") -> None:
+        with self._state_lock:
+            if (state, detail) == self._told:
+                return
+            self._told = (state, detail)
+            self._state = state
+        if state != "connecting":
+            level = logging.INFO if state == "online" else logging.WARNING
+            _log.log(level, "camera=%s is %s%s", self.camera, state, f": {detail}" if detail else "")
+        self._on_status(CameraStatus(self.camera, state, self._clock.wall(), detail))

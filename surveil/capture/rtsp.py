@@ -1,0 +1,92 @@
+"""An RTSP camera, over TCP or UDP, with its user name and password kept out of every text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+import av.error
+from av.container import InputContainer
+
+from surveil.capture.decoding import Decoder, full, opened, reason
+from surveil.clock import Clock
+from surveil.interfaces import AuthFailed, CaptureError
+from surveil.messages import Frame
+
+OPEN_SECONDS = 5.0
+READ_SECONDS = 5.0
+
+
+class RtspSource:
+    """Reads one RTSP stream on the grabber's thread. The credentials meet the URL only inside `open`."""
+
+    def __init__(
+        self,
+        camera: str,
+        url: str,
+        credentials: tuple[str, str] | None,
+        transport: str,
+        input_size: tuple[int, int],
+        clock: Clock,
+    ) -> None:
+        self._camera = camera
+        self._url = url
+        self._credentials = credentials
+        self._transport = transport
+        self._input_size = input_size
+        self._clock = clock
+        self._container: InputContainer | None = None
+
+    def open(self) -> None:
+        """Connect; raises AuthFailed, or CaptureError with the camera's host in it."""
+        try:
+            self._container = opened(
+                self._address(),
+                timeout=(OPEN_SECONDS, READ_SECONDS),
+                options={
+                    "rtsp_transport": self._transport,
+                    # Only the picture: sound that goes on must not hide a picture that does not.
+                    "allowed_media_types": "video",
+                    "fflags": "nobuffer",
+                    "flags": "low_delay",
+                    "max_delay": "500000",
+                    "timeout": str(int(OPEN_SECONDS * 1e6)),
+                },
+            )
+        except CaptureError as error:
+            raise self._explained(str(error)) from None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame; raises CaptureError when the stream ends or breaks."""
+        if self._container is None:
+            raise CaptureError("frames() before open()")
+        decoder = Decoder(self._container, self._input_size, lambda: (self._clock.monotonic(), self._clock.wall()))
+        try:
+            for index, (picture, (at, wall)) in enumerate(decoder.frames()):
+                yield Frame(self._camera, index, at, wall, decoder.small(picture), full(picture))
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._explained(reason(error)) from None
+        raise self._explained("the camera ended the stream")
+
+    def close(self) -> None:
+        """Hang up."""
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _address(self) -> str:
+        if self._credentials is None:
+            return self._url
+        user, password = (quote(part, safe="") for part in self._credentials)
+        parts = urlsplit(self._url)
+        return parts._replace(netloc=f"{user}:{password}@{parts.netloc}").geturl()
+
+    def _explained(self, why: str) -> CaptureError:
+        parts = urlsplit(self._url)
+        place = f"{parts.hostname}:{parts.port or 554}"
+        if "401" in why or "unauthorized" in why or "403" in why:
+            asked = "refuses this user name or password" if self._credentials else "wants a user name and a password"
+            return AuthFailed(f"{place} {asked}")
+        if "404" in why:
+            return CaptureError(f"{place} has no stream at {parts.path or '/'}")
+        return CaptureError(f"{place}: {why}")

@@ -1,0 +1,110 @@
+"""A recorded file as a camera: at its own pace, or as fast as it can be read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av.error
+from av.container import InputContainer
+
+from surveil.capture.decoding import Decoder, full, opened, reason
+from surveil.clock import Clock
+from surveil.interfaces import CaptureError, EndOfFile
+from surveil.messages import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Plays a file like a camera: each frame leaves when its time has come, until `stop` is set."""
+
+    clock: Clock
+    stop: threading.Event
+
+    def start(self) -> tuple[float, float]:
+        """Return the moment at which the file begins."""
+        return self.clock.monotonic(), self.clock.wall()
+
+    def wait_until(self, at: float) -> bool:
+        """Wait for the moment `at`; False when playing stopped meanwhile."""
+        return not self.stop.wait(max(0.0, at - self.clock.monotonic()))
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaced:
+    """Reads a file as fast as it can; time is the video's own and begins at `wall` UNIX seconds."""
+
+    wall: float
+
+    def start(self) -> tuple[float, float]:
+        """Return the moment at which the file begins."""
+        return 0.0, self.wall
+
+    def wait_until(self, at: float) -> bool:  # noqa: ARG002 - the other pace needs it
+        """Return at once."""
+        return True
+
+
+class VideoFile:
+    """Reads one file on the calling thread. `frames` ends with EndOfFile unless it loops."""
+
+    def __init__(
+        self, camera: str, path: str, input_size: tuple[int, int], pace: Pace | Unpaced, loop: bool = False
+    ) -> None:
+        self._camera = camera
+        self._path = path
+        self._input_size = input_size
+        self._pace = pace
+        self._loop = loop
+        self._container: InputContainer | None = None
+
+    def open(self) -> None:
+        """Open the file; raises CaptureError when it is no video."""
+        try:
+            self._container = opened(self._path, options={"protocol_whitelist": "file"})
+        except CaptureError as error:
+            raise CaptureError(f"{self._path}: {error}") from None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame with the file's own times, which never stand still or go back."""
+        at, wall = self._pace.start()
+        index = 0
+        while True:
+            last = 0.0
+            step = 0.04
+            for last, step, decoder, picture in self._pictures():
+                if not self._pace.wait_until(at + last):
+                    return
+                small = decoder.small(picture)
+                yield Frame(self._camera, index, at + last, wall + last, small, full(picture))
+                index += 1
+            if not self._loop or not index:
+                raise EndOfFile("end of file")
+            at, wall = at + last + step, wall + last + step
+            self.close()
+            self.open()
+
+    def close(self) -> None:
+        """Close the file."""
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _pictures(self) -> Iterator[tuple[float, float, Decoder, av.VideoFrame]]:
+        if self._container is None:
+            raise CaptureError("frames() before open()")
+        decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0))
+        rate = decoder.stream.average_rate
+        step = 1 / float(rate) if rate else 0.04
+        first: float | None = None
+        last = -step
+        try:
+            for picture, _ in decoder.frames():
+                if first is None:
+                    first = picture.time or 0.0
+                own = picture.time - first if picture.time is not None else last + step
+                last = own if own > last else last + step
+                yield last, step, decoder, picture
+        except (av.error.FFmpegError, OSError) as error:
+            raise CaptureError(f"{self._path}: {reason(error)}") from None

@@ -1,0 +1,171 @@
+"""The command line. Logs go to stderr, results to stdout; exit codes are those of sysexits.h."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from surveil import __version__, logs
+from surveil.config import Config, ConfigError, load
+from surveil.interfaces import AssessorError, CaptureError, ModelError, SurveilError
+from surveil.redaction import redact
+
+EX_FAULT = 1
+EX_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="surveil",
+    help="Watches cameras: YOLOv8 sees every frame, Qwen2.5-VL says what and why, alerts go out over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
+
+
+class SchemaName(str, Enum):
+    """What `schema` can print."""
+
+    config = "config"
+    alert = "alert"
+
+
+class _Exit(Exception):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@app.callback(invoke_without_command=True)
+def surveil(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
+) -> None:
+    """Watches cameras: YOLOv8 sees every frame, Qwen2.5-VL says what and why, alerts go out over MQTT."""
+    logs.set_up(logging.DEBUG if debug else logging.INFO)
+    if version:
+        typer.echo(f"surveil {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigOption = Path("config.yaml")) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    settings = load(config)
+    from surveil.service import Service
+
+    code = Service(settings).run()
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def check(config: ConfigOption = Path("config.yaml")) -> None:
+    """Tell every problem in the config file, each with its line; loads no model, opens no connection."""
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        typer.echo(redact(str(error)))
+        raise typer.Exit(os.EX_CONFIG) from None
+    cameras = len(settings.cameras)
+    typer.echo(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
+
+
+@app.command()
+def replay(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A recorded file.")],
+    config: ConfigOption = Path("config.yaml"),
+    camera: Annotated[str | None, typer.Option(help="Whose rules count; the config's first, if not said.")] = None,
+    start: Annotated[
+        str, typer.Option(metavar="TIME", help="When the video begins, ISO 8601, UTC unless it says.")
+    ] = "2000-01-01T12:00:00Z",
+    assess: Annotated[bool, typer.Option(help="Ask the VLM too; without, the output never varies.")] = True,
+) -> None:
+    """Print the alerts that a recorded file gives, one JSON message a line, as fast as it can be read."""
+    settings = load(config)
+    name = _camera_of(settings, camera)
+    try:
+        wall = _time(start)
+    except ValueError:
+        raise click.BadParameter(f"{start} is no time such as 2000-01-01T12:00:00Z", param_hint="--start") from None
+    from surveil.progress import FrameProgress
+    from surveil.replay import Replay
+
+    with FrameProgress(video) as progress:
+        for message in Replay(settings, str(video), name, wall, assess).messages(progress.advance):
+            typer.echo(message.line())
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> None:
+    """Print the JSON Schema of the config file or of the alert message."""
+    if name is SchemaName.config:
+        described = Config.model_json_schema(by_alias=True)
+    else:
+        from surveil.deliver.wire import alert_schema
+
+        described = alert_schema()
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    typer.echo(json.dumps(described, indent=2))
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code; a user's mistake ends in one line, never in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        _say(error.format_message())
+        code = os.EX_USAGE
+    except click.Abort:
+        code = EX_INTERRUPTED
+    except (ConfigError, ModelError) as error:
+        _say(str(error))
+        code = os.EX_CONFIG
+    except CaptureError as error:
+        _say(str(error))
+        code = os.EX_NOINPUT
+    except BrokenPipeError:
+        # Whoever read the results is gone; nothing may be written to stdout at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = os.EX_CANTCREAT
+    except SurveilError as error:
+        _say(str(error))
+        code = _code_of(error)
+    sys.exit(code or 0)
+
+
+def _code_of(error: SurveilError) -> int:
+    from surveil.config.secret import SecretError
+
+    if isinstance(error, SecretError):
+        return os.EX_CONFIG
+    return EX_FAULT if isinstance(error, AssessorError) else os.EX_CANTCREAT
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{redact(text)}\n")
+
+
+def _camera_of(settings: Config, camera: str | None) -> str:
+    if camera is None:
+        return next(iter(settings.cameras))
+    if camera not in settings.cameras:
+        raise click.BadParameter(f"there is no camera {camera}; there are {', '.join(settings.cameras)}")
+    return camera
+
+
+def _time(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,23 @@
+"""The config file: read, validated, and turned into values that cannot change."""
+
+from surveil.config.document import ConfigError, Problem
+from surveil.config.load import load
+from surveil.config.rules import PersonSettings, RuleSettings
+from surveil.config.secret import Secret
+from surveil.config.settings import Alerts, Assessor, Camera, Config, Detector, Mqtt, Storage
+
+__all__ = [
+    "Alerts",
+    "Assessor",
+    "Camera",
+    "Config",
+    "ConfigError",
+    "Detector",
+    "Mqtt",
+    "PersonSettings",
+    "Problem",
+    "RuleSettings",
+    "Secret",
+    "Storage",
+    "load",
+]

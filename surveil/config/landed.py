@@ -1,0 +1,82 @@
+"""What the config may already say but this version cannot do yet: refused by name, never silently ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from surveil.config.document import Key
+from surveil.config.settings import Camera, Config
+
+Path = tuple[Key, ...]
+_LATER = "is not in this version yet"
+
+
+def _is(*allowed: Any) -> Callable[[Any], bool]:
+    return lambda value: value in allowed
+
+
+# Path of the key → whether this version can do what it says.
+_NODE: dict[Path, Callable[[Any], bool]] = {
+    ("detector", "every"): _is(1),
+    ("assessor", "backend"): _is("auto", "qwen", "none"),
+    ("assessor", "quantize"): _is("auto", "none"),
+    ("assessor", "memory_gb"): _is("auto"),
+    ("assessor", "urls"): _is(()),
+    ("assessor", "api_key"): _is(None),
+    ("assessor", "allow_remote"): _is(False),
+    ("assessor", "reassess_after"): _is(None),
+    ("assessor", "prompt"): _is(None),
+    ("alerts", "min_risk"): _is("none"),
+    ("mqtt", "embedded"): _is(False),
+    ("mqtt", "version"): _is("auto", 5, "5"),
+    ("mqtt", "tls"): _is(None),
+    ("mqtt", "discovery"): _is(None),
+    ("storage", "keep_days"): _is(None),
+    ("storage", "keep_days_low"): _is(None),
+    ("storage", "keep_gb"): _is(None),
+    ("web", "listen"): _is(None),
+    ("web", "tokens"): _is({}),
+    ("web", "public_url"): _is(None),
+}
+_CAMERA: dict[str, Callable[[Any], bool]] = {
+    "source": lambda source: not source.startswith(("http://", "https://", "/dev/video", "folder:")),
+    "detail": _is(None),
+    "zones": _is({}),
+    "lines": _is({}),
+    "masks": _is(()),
+    "ignore": _is(()),
+}
+_RULE: dict[str, Callable[[Any], bool]] = {
+    "when": _is("person"),
+    "zone": _is(None),
+    "cooldown": _is(None, 0),
+    "schedule": _is(()),
+    "modes": _is(()),
+}
+
+
+def not_landed(config: Config) -> Iterator[tuple[Path, str]]:
+    """Yield the path of every value whose feature is not there yet, and what to say of it."""
+    for (room, key), can in _NODE.items():
+        value = getattr(getattr(config, str(room)), str(key))
+        if not can(value):
+            yield (room, key), _say(value)
+    for name, camera in config.cameras.items():
+        yield from _of_camera(("cameras", name), camera)
+
+
+def _of_camera(path: Path, camera: Camera) -> Iterator[tuple[Path, str]]:
+    for key, can in _CAMERA.items():
+        value = getattr(camera, key)
+        if not can(value):
+            yield (*path, key), _say(value)
+    for number, rule in enumerate(camera.rules):
+        for key, can in _RULE.items():
+            value = getattr(rule, key, None)
+            if not can(value):
+                yield (*path, "rules", number, key), _say(value)
+
+
+def _say(value: Any) -> str:
+    return f"{value} {_LATER}" if isinstance(value, str | int | float) else f"this key {_LATER}; leave it out"

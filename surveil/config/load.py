@@ -1,0 +1,138 @@
+"""From a file's path to a Config, or to every problem in it at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from surveil.config.document import ConfigError, Document, Key, Problem, parse
+from surveil.config.landed import not_landed
+from surveil.config.rules import NAME_PATTERN
+from surveil.config.settings import Config, Detector
+
+_YOLO_NAME = re.compile(r"yolo(v\d{1,2}|\d{1,2})[a-z](\.pt)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Unreadable(ConfigError):
+    """The config file itself cannot be read."""
+
+
+def load(file: Path) -> Config:
+    """Return the config in `file`; raises ConfigError with every problem, each with its line."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(file, [Problem(1, "yaml", "is not UTF-8 text")]) from None
+    except OSError as error:
+        raise Unreadable(file, [Problem(1, "file", f"cannot be read: {error.strerror}")]) from None
+    document = parse(file, text)
+    if not isinstance(document.data, dict):
+        raise ConfigError(file, [Problem(1, "cameras", "is required: name at least one camera and its source")])
+    try:
+        # JSON on the way, because strict validation takes a list for a tuple there and nowhere else.
+        config = Config.model_validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        # URLs off: they would name the library's version, which is no help to an operator.
+        problems = [_problem(document, details) for details in error.errors(include_url=False, include_input=False)]
+        raise ConfigError(file, _in_order(problems)) from None
+    late = [Problem(document.line(path), _text(path), what) for path, what in _beyond_types(config)]
+    if late:
+        raise ConfigError(file, _in_order(late))
+    return config
+
+
+def _beyond_types(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    yield from not_landed(config)
+    for name, camera in config.cameras.items():
+        source = Path(camera.source)
+        if "://" not in camera.source and not camera.source.startswith("/dev/") and not source.is_file():
+            yield ("cameras", name, "source"), f"there is no file {source}"
+        for number, rule in enumerate(camera.rules):
+            for key, known in (("zone", camera.zones), ("line", camera.lines)):
+                wanted = getattr(rule, key, None)
+                if wanted is not None and wanted not in known:
+                    there = ", ".join(known) or "none"
+                    yield ("cameras", name, "rules", number, key), f"there is no {key} {wanted} here (there: {there})"
+        if camera.password is not None and camera.username is None:
+            yield ("cameras", name, "password"), "needs a username: beside it"
+    yield from _model_files(config)
+
+
+def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    detector = config.detector
+    if not Path(detector.model).exists() and not is_detector_name(detector):
+        yield ("detector", "model"), f"there is no model {detector.model}"
+    elif Path(detector.model).is_dir() and detector.sha256:
+        yield ("detector", "sha256"), "pins a file, and this model is a folder"
+    model = config.assessor.model
+    if config.assessor.backend == "qwen" and not Path(model).exists() and not _HUB_NAME.fullmatch(model):
+        yield ("assessor", "model"), f"there is no folder {model}"
+
+
+def is_detector_name(detector: Detector) -> bool:
+    """Return whether `model` is a name that ultralytics publishes weights under, not a path."""
+    return _YOLO_NAME.fullmatch(detector.model) is not None
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
+
+
+def _problem(document: Document, details: ErrorDetails) -> Problem:
+    path = _real_path(document.data, details["loc"])
+    return Problem(document.line(path), _text(path), _words(details, path))
+
+
+def _real_path(data: Any, loc: tuple[Key, ...]) -> tuple[Key, ...]:
+    """Return `loc` without the tags that pydantic puts in for the chosen member of a union."""
+    path: list[Key] = []
+    for position, key in enumerate(loc):
+        here = isinstance(data, dict) and key in data
+        here = here or (isinstance(data, list) and isinstance(key, int) and key < len(data))
+        if here:
+            data = data[key]
+            path.append(key)
+        elif position == len(loc) - 1 and key != "[key]":
+            path.append(key)
+    return tuple(path)
+
+
+def _text(path: tuple[Key, ...]) -> str:
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text or "config"
+
+
+def _words(details: ErrorDetails, path: tuple[Key, ...]) -> str:
+    kind = details["type"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), _all_keys(), n=1)
+        return "is no key of the config" + (f"; did you mean {near[0]}?" if near else "")
+    if kind == "string_pattern_mismatch" and NAME_PATTERN in details["msg"]:
+        return "a name holds a-z, 0-9, and single _ or - inside"
+    if kind == "union_tag_not_found":
+        return "needs a when: that names the kind of rule"
+    if kind == "union_tag_invalid":
+        context = details["ctx"]
+        return f"there is no rule {context['tag']}; there are {context['expected_tags']}".replace("'", "")
+    words = details["msg"].replace("Input should", "should").replace("Tuple should", "should")
+    return words.replace(" after validation", "").replace("Dictionary should", "should")
+
+
+def _all_keys() -> list[str]:
+    keys: set[str] = set()
+    schema = Config.model_json_schema()
+    for part in [schema, *schema["$defs"].values()]:
+        keys.update(part.get("properties", {}))
+    return sorted(keys)

@@ -1,0 +1,176 @@
+"""The rules of CONTRACT section 3.1 as they stand in the config: each with its own validated keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from surveil.messages import Level
+
+NAME_PATTERN = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
+Severity = Literal["none", "low", "medium", "high", "critical"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, nothing is coerced, nothing changes, nothing secret stands in an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, allow_inf_nan=False,
+        validate_default=False,
+    )  # fmt: skip
+
+
+def _window(text: str) -> str:
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", text)
+    if not match or text[:5] == text[6:]:
+        raise PydanticCustomError("window", 'must be a window such as "22:00-06:00" that is not empty')
+    return text
+
+
+Window = Annotated[str, AfterValidator(_window)]
+
+
+class _Base(Strict):
+    """What every rule may say. `severity` null is the rule's own default."""
+
+    name: Name | None = None
+    severity: Severity | None = None
+    cooldown: Seconds | None = None
+    schedule: Annotated[tuple[Window, ...], Field(max_length=24)] = ()
+    modes: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+
+
+class _Seen(_Base):
+    """What every rule about detected things may say."""
+
+    zone: Name | None = None
+    min_score: Fraction = 0.5
+    threshold: Fraction = 0.7
+
+
+class PersonSettings(_Seen):
+    """A person is in view."""
+
+    when: Literal["person"] = "person"
+
+    @property
+    def title(self) -> str:
+        """The rule's name as alerts tell it."""
+        return self.name or self.when
+
+    @property
+    def level(self) -> Level:
+        """The rule's severity."""
+        return Level[self.severity or "low"]
+
+
+class ObjectSettings(_Seen):
+    """Something with one of `labels` is in view."""
+
+    when: Literal["object"]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+
+
+class IntrusionSettings(_Seen):
+    """Somebody is in `zone`, within the rule's schedule."""
+
+    when: Literal["intrusion"]
+    zone: Name | None = Field(...)
+    labels: tuple[Label, ...] = ("person",)
+    for_: Seconds = Field(0.0, alias="for")
+
+
+class LineSettings(_Seen):
+    """Something crosses `line`."""
+
+    when: Literal["line"]
+    line: Name
+    labels: tuple[Label, ...] = ("person",)
+    direction: Literal["any", "in", "out"] = "any"
+
+
+class LoiterSettings(_Seen):
+    """Somebody stays longer than `for` seconds."""
+
+    when: Literal["loiter"]
+    labels: tuple[Label, ...] = ("person",)
+    for_: Seconds = Field(60.0, alias="for")
+
+
+class CrowdSettings(_Seen):
+    """At least `count` are there for `for` seconds."""
+
+    when: Literal["crowd"]
+    labels: tuple[Label, ...] = ("person",)
+    count: Annotated[int, Field(ge=2, le=1000)]
+    for_: Seconds = Field(3.0, alias="for")
+
+
+class SpeedSettings(_Seen):
+    """Something moves faster than `limit` body heights a second."""
+
+    when: Literal["speed"]
+    labels: tuple[Label, ...] = ("person",)
+    limit: Annotated[float, Field(gt=0, le=100)]
+
+
+class FallSettings(_Seen):
+    """A person lies after having stood, for `for` seconds."""
+
+    when: Literal["fall"]
+    for_: Seconds = Field(3.0, alias="for")
+
+
+class _StaticSettings(_Base):
+    zone: Name | None = None
+    for_: Seconds = Field(30.0, alias="for")
+
+
+class LeftObjectSettings(_StaticSettings):
+    """Something was left and stays for `for` seconds."""
+
+    when: Literal["left_object"]
+
+
+class RemovedObjectSettings(_StaticSettings):
+    """Something that stood there is gone for `for` seconds."""
+
+    when: Literal["removed_object"]
+
+
+class UnusualSettings(_Seen):
+    """Something is where or when this camera has not learnt it to be."""
+
+    when: Literal["unusual"]
+    labels: tuple[Label, ...] = ()
+
+
+class TamperSettings(_Base):
+    """The camera is covered, moved, blurred, frozen, flooded by light or gone for `for` seconds."""
+
+    when: Literal["tamper"]
+    for_: Annotated[float, Field(ge=0, le=86_400)] | None = Field(None, alias="for")
+
+
+RuleSettings = Annotated[
+    PersonSettings
+    | ObjectSettings
+    | IntrusionSettings
+    | LineSettings
+    | LoiterSettings
+    | CrowdSettings
+    | SpeedSettings
+    | FallSettings
+    | LeftObjectSettings
+    | RemovedObjectSettings
+    | UnusualSettings
+    | TamperSettings,
+    Field(discriminator="when"),
+]

@@ -1,0 +1,1 @@
+"""Room 5: what was decided reaches its subscribers, in order, with its picture."""

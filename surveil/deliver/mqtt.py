@@ -1,0 +1,261 @@
+"""The connection to the broker: one thread that owns paho's client and its socket, and comes back by itself.
+
+paho's own loop thread is not used: an exception in a callback ends it silently, and its session keeps messages in
+memory that it may send twice. Here every connection has a fresh client, and callbacks run in our loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from surveil.backoff import Backoff
+from surveil.clock import Clock
+from surveil.deliver.outbox import Outbox
+from surveil.interfaces import BrokerError
+
+_log = logging.getLogger(__name__)
+CONNECT_SECONDS = 5.0
+KEEP_ALIVE_SECONDS = 30
+IN_FLIGHT = 20
+PICTURE_SECONDS = 86_400
+_REPEAT_SECONDS = 60.0
+"""A broker that stays away is told of again this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and who we are to it."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    client_id: str
+    root: str
+
+    @property
+    def place(self) -> str:
+        """Host and port, for people."""
+        return f"{self.host}:{self.port}"
+
+
+class MqttLink:
+    """Sends the outbox and the retained topics. `run` is the retry policy, `run_once` one connection."""
+
+    def __init__(self, broker: Broker, outbox: Outbox, clock: Clock) -> None:
+        self.connected = False
+        self._broker = broker
+        self._outbox = outbox
+        self._clock = clock
+        self._client: paho.Client | None = None
+        self._greeting: Any = None
+        self._farewell: Any = None
+        self._goodbye: int | None = None
+        self._flush_until = 0.0
+        self._retained: dict[str, tuple[bytes, int]] = {}
+        self._unsent: dict[str, tuple[bytes, int]] = {}
+        self._passing: tuple[str, bytes] | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._backoff = Backoff()
+        self._complaint = ("", -_REPEAT_SECONDS)
+        self._thread = threading.Thread(target=self.run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; a broker that is away fails nothing."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Flush for at most `timeout` seconds, say `stopped`, hang up; False when that could not be said."""
+        self._flush_until = self._clock.monotonic() + timeout
+        self._stop.set()
+        self.wake()
+        self._thread.join(timeout + 1.0)
+        return not self._thread.is_alive() and not len(self._outbox)
+
+    def describe(self) -> str:
+        """Return how the broker is, for people."""
+        return "connected" if self.connected else f"away, {len(self._outbox)} messages wait"
+
+    def wake(self) -> None:
+        """Tell the thread that there is something to send."""
+        try:
+            os.write(self._wake_write, b"!")
+        except BlockingIOError:
+            pass  # it has been told already
+
+    def retain(self, topic: str, payload: bytes, qos: int) -> None:
+        """Keep `payload` at a topic below the node's, now and after every new connection."""
+        with self._lock:
+            if self._retained.get(topic) == (payload, qos):
+                return
+            self._retained[topic] = self._unsent[topic] = (payload, qos)
+        self.wake()
+
+    def pass_on(self, topic: str, payload: bytes) -> None:
+        """Send once, if the broker is there now: for numbers that the next ones replace."""
+        with self._lock:
+            self._passing = (topic, payload)
+        self.wake()
+
+    def run(self) -> None:
+        """Keep a connection until stopped."""
+        while not self._stop.is_set():
+            try:
+                self.run_once()
+            except BrokerError as error:
+                self._complain(str(error))
+            except Exception:
+                _log.exception("a fault in the broker's thread")
+            finally:
+                self.connected = False
+                self._outbox.put_back()
+            if not self._stop.is_set():
+                self._stop.wait(self._backoff.next())
+
+    def run_once(self) -> None:
+        """Connect, and send until stopped. Raises BrokerError."""
+        self._client = client = self._connect()
+        try:
+            self._await_greeting(client)
+            self._complaint = ("", -_REPEAT_SECONDS)
+            self._backoff.reset()
+            _log.info("broker %s is connected", self._broker.place)
+            self._publish("status", b"online", 1, retain=True)
+            with self._lock:
+                self._unsent = dict(self._retained)
+            self.connected = True
+            while not self._stop.is_set() or self._flushing():
+                self._send()
+                self._step(0.05 if self._stop.is_set() else 1.0)
+            self._say_goodbye()
+        finally:
+            client.disconnect()
+
+    def _connect(self) -> paho.Client:
+        broker = self._broker
+        client = paho.Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=paho.MQTTv5)
+        client.connect_timeout = CONNECT_SECONDS
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.max_inflight_messages_set(IN_FLIGHT + 10)
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password)
+        client.will_set(f"{broker.root}/status", b"offline", qos=1, retain=True)
+        try:
+            client.connect(broker.host, broker.port, keepalive=KEEP_ALIVE_SECONDS)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise BrokerError(f"broker {broker.place} cannot be reached: {why.lower()}") from None
+        return client
+
+    def _await_greeting(self, client: paho.Client) -> None:
+        self._greeting = self._farewell = None
+        until = self._clock.monotonic() + CONNECT_SECONDS
+        while self._greeting is None:
+            if self._clock.monotonic() > until or self._stop.is_set():
+                raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT 5 broker")
+            self._step(0.2)
+        if self._greeting.is_failure:
+            who = f" the user {self._broker.username}" if self._broker.username else ""
+            raise BrokerError(f"broker {self._broker.place} refuses{who}: {str(self._greeting).lower()}")
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._greeting = reason
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self._farewell = reason
+
+    def _on_publish(self, _client: Any, _data: Any, packet: int, reason: Any, _properties: Any) -> None:
+        if packet == self._goodbye:
+            self._goodbye = None
+        if not reason.is_failure:
+            self._outbox.acknowledge(packet)
+            return
+        refused = self._outbox.refuse(packet)
+        if refused is not None:
+            _log.error("%s was refused by the broker: %s", refused.label, str(reason).lower())
+
+    def _send(self) -> None:
+        with self._lock:
+            unsent, self._unsent = self._unsent, {}
+            passing, self._passing = self._passing, None
+        for topic, (payload, qos) in unsent.items():
+            self._publish(topic, payload, qos, retain=True)
+        if passing is not None:
+            self._publish(passing[0], passing[1], 0, retain=False)
+        while self._outbox.in_flight < IN_FLIGHT and (head := self._outbox.head()) is not None:
+            outgoing, picture = head
+            if picture is not None:
+                properties = Properties(PacketTypes.PUBLISH)
+                properties.MessageExpiryInterval = PICTURE_SECONDS
+                properties.ContentType = "image/jpeg"
+                self._publish(f"{outgoing.camera}/snapshot", picture, 0, retain=True, properties=properties)
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.ContentType = "application/json"
+            properties.PayloadFormatIndicator = 1
+            packet = self._publish(outgoing.topic, outgoing.payload, 1, retain=False, properties=properties)
+            self._outbox.sent(packet)
+            _log.info("%s sent", outgoing.label)
+
+    def _publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool, properties: Properties | None = None
+    ) -> int:
+        assert self._client is not None
+        info = self._client.publish(f"{self._broker.root}/{topic}", payload, qos, retain, properties)
+        if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN, paho.MQTT_ERR_AGAIN}:
+            raise BrokerError(f"broker {self._broker.place}: {paho.error_string(info.rc)}")
+        return info.mid
+
+    def _step(self, timeout: float) -> None:
+        """Wait for the socket or a wake-up, at most `timeout` seconds, and let paho do its part."""
+        client = self._client
+        assert client is not None
+        sock = client.socket()
+        if sock is None:
+            raise self._hung_up()
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        poll.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        events = dict(poll.poll(timeout * 1000))
+        if self._wake_read in events:
+            os.read(self._wake_read, 4096)
+        client.loop_misc()
+        if events.get(sock.fileno(), 0) & ~select.POLLOUT:
+            client.loop_read()
+        if client.want_write():
+            client.loop_write()
+        if client.socket() is None and not (self._greeting and self._greeting.is_failure):
+            raise self._hung_up()
+
+    def _hung_up(self) -> BrokerError:
+        why = f": {str(self._farewell).lower()}" if self._farewell else ""
+        return BrokerError(f"broker {self._broker.place} closed the connection{why}")
+
+    def _flushing(self) -> bool:
+        return bool(len(self._outbox) or self._unsent) and self._clock.monotonic() < self._flush_until
+
+    def _say_goodbye(self) -> None:
+        self._goodbye = self._publish("status", b"stopped", 1, retain=True)
+        until = self._clock.monotonic() + 1.0
+        while self._goodbye is not None and self._clock.monotonic() < until:
+            self._step(0.05)
+
+    def _complain(self, text: str) -> None:
+        last, at = self._complaint
+        now = self._clock.monotonic()
+        if text != last or now - at >= _REPEAT_SECONDS:
+            self._complaint = (text, now)
+            _log.warning("%s; alerts wait (%d)", text, len(self._outbox))

@@ -1,0 +1,118 @@
+"""YOLOv8 (and whatever else ultralytics loads: .pt, .onnx, .engine, an OpenVINO folder) as a Detector."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surveil.interfaces import ModelError
+from surveil.messages import Detections, Image
+
+MAX_BATCH = 8
+
+# Nothing is installed, sent or downloaded that nobody asked for. Must stand before ultralytics is imported.
+_QUIET = {
+    "YOLO_AUTOINSTALL": "false",  # else missing packages are pip-installed at run time
+    "YOLO_OFFLINE": "true",  # else its start looks for a network and reports events
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "1",  # weights only: a .pt is a pickle and can run code
+}
+
+
+class YoloDetector:
+    """An ultralytics model, loaded and warmed up by the constructor's caller through `load`."""
+
+    def __init__(self, model: Any, labels: tuple[str, ...], *, imgsz: int, confidence: float, device: str) -> None:
+        self.labels = labels
+        self.name = ""
+        self.input_size = (imgsz, imgsz)
+        self._model = model
+        self._options = {"imgsz": imgsz, "conf": confidence, "device": device, "verbose": False}
+        self._batch = 1
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Return one Detections a picture, in that picture's own pixels. Raises ModelError."""
+        found: list[Detections] = []
+        for start in range(0, len(images), self._batch):
+            try:
+                results = self._model.predict(list(images[start : start + self._batch]), **self._options)
+            except Exception as error:
+                raise ModelError(f"the detector failed: {_first_line(error)}") from error
+            found.extend(_detections(result.boxes) for result in results)
+        return found
+
+    def warm_up(self) -> None:
+        """Run once, which is when ultralytics really builds the engine, and learn its fixed sizes."""
+        self.detect([np.zeros((*self.input_size, 3), np.uint8)])
+        backend = self._model.predictor.model
+        fixed = not getattr(backend, "dynamic", False) and not getattr(backend, "pt", False)
+        self._batch = int(getattr(backend, "batch", 1) or 1) if fixed else MAX_BATCH
+        height, width = self._model.predictor.imgsz
+        self.input_size = (int(height), int(width))
+
+
+def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str | None, cache: Path) -> YoloDetector:
+    """Return the model in `model`, warmed up.
+
+    Args:
+        model: a file or folder that ultralytics can load, or the name of weights it publishes (`yolov8n`).
+        imgsz: input height and width in pixels, for models whose input is not fixed.
+        confidence: the floor below which a box does not exist, 0 to 1.
+        device: auto, cpu or cuda:N.
+        sha256: what a file's bytes must hash to, checked before anything of it is loaded.
+        cache: where ultralytics may keep its settings.
+
+    Raises ModelError.
+    """
+    path = _path(model)
+    if sha256 and _digest(path) != sha256.lower():
+        raise ModelError(f"{path} is not the file that detector.sha256 pins")
+    os.environ.update(_QUIET)
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache))
+    try:
+        import torch
+        from ultralytics import YOLO
+
+        if device == "auto":
+            device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        yolo = YOLO(str(path), task="detect")
+        detector = YoloDetector(yolo, (), imgsz=imgsz, confidence=confidence, device=device)
+        detector.warm_up()
+        names = yolo.names
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be used as a detector: {error}") from error
+    except Exception as error:
+        raise ModelError(f"{path} is no model that can be loaded: {_first_line(error)}") from error
+    detector.labels = tuple(names[index] for index in range(len(names)))
+    detector.name = f"{path.name} on {device}"
+    return detector
+
+
+def _path(model: str) -> Path:
+    for path in (Path(model), Path(model).with_suffix(".pt")):
+        if path.exists():
+            return path
+    raise ModelError(
+        f'the detector model {model} is not here; download it once (README, "Your own camera") '
+        "and name its path in detector.model"
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _detections(boxes: Any) -> Detections:
+    data = boxes.data.cpu().numpy()  # float32 (n, 6): xyxy, confidence, class
+    data = data[np.isfinite(data).all(axis=1)]
+    return Detections(data[:, :4].astype(np.float32), data[:, 4].astype(np.float32), data[:, 5].astype(np.int64))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,108 @@
+"""The seams between rooms and the world: five small Protocols and the errors their implementations raise.
+
+SurveilError
+├── CaptureError        a camera or file cannot be opened or read
+│   ├── AuthFailed      it is there, but refuses the user name or password
+│   └── EndOfFile       a recorded file is over
+├── ModelError          a detector model cannot be loaded or run
+├── AssessorError       the VLM gave no usable answer
+└── BrokerError         the MQTT broker cannot be reached or refuses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from surveil.messages import (
+    Answer,
+    AssessmentRequest,
+    Decision,
+    Detections,
+    Finding,
+    Frame,
+    Image,
+    Observation,
+)
+
+
+class SurveilError(Exception):
+    """A fault with one clear line for people: what, where, what to do."""
+
+
+class CaptureError(SurveilError):
+    """A camera or file cannot be opened or read."""
+
+
+class AuthFailed(CaptureError):
+    """A camera is there but refuses the user name or password."""
+
+
+class EndOfFile(CaptureError):
+    """A recorded file is over."""
+
+
+class ModelError(SurveilError):
+    """A detector model cannot be loaded or run."""
+
+
+class AssessorError(SurveilError):
+    """The VLM gave no usable answer."""
+
+
+class BrokerError(SurveilError):
+    """The MQTT broker cannot be reached or refuses."""
+
+
+class FrameSource(Protocol):
+    """A camera or file. Used by one thread; `frames` raises CaptureError when it breaks."""
+
+    def open(self) -> None:
+        """Connect, within the source's own time-outs."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every frame in order until the source ends or breaks."""
+
+    def close(self) -> None:
+        """Let go of the connection; allowed at any time, also twice."""
+
+
+class Detector(Protocol):
+    """A model that finds things in pictures. Owned by one thread."""
+
+    labels: tuple[str, ...]
+    """Class names, by class id."""
+    input_size: tuple[int, int]
+    """Height and width in pixels that a picture is fitted into."""
+    name: str
+    """Model and device, for people."""
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Return one Detections a picture, in that picture's own pixels. Raises ModelError."""
+
+
+class Rule(Protocol):
+    """A reason to tell somebody. Pure: the same observations give the same findings."""
+
+    def evaluate(self, observation: Observation) -> list[Finding]:
+        """Return what matters in this frame, most often nothing."""
+
+
+class Assessor(Protocol):
+    """A VLM, asked from the assessment stage's event loop."""
+
+    async def start(self) -> str:
+        """Load or connect; return the model's name. Raises AssessorError."""
+
+    async def assess(self, request: AssessmentRequest) -> Answer:
+        """Answer one request. Raises AssessorError; cancelled at the request's deadline."""
+
+    async def close(self) -> None:
+        """Let go of the model; nothing of it keeps running."""
+
+
+class AlertSink(Protocol):
+    """Where decided alerts go."""
+
+    def deliver(self, decision: Decision) -> None:
+        """Take one decision with an alert in it; must not block."""

@@ -1,0 +1,255 @@
+"""The small vocabulary that all rooms speak: what is handed from one to the next, frozen.
+
+Two clocks run through it. `at` is monotonic seconds and is what every decision is made on; `wall` is UNIX
+seconds and is only what people read. A replayed file brings both from the video's own time.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""A picture: uint8 (height, width, 3), blue first, as OpenCV has it."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 as fractions of the picture, 0 to 1."""
+
+Kind = Literal["person", "object", "anomaly"]
+Phase = Literal["new", "update", "end"]
+EndReason = Literal["quiet", "split", "camera_lost", "disabled", "restart"]
+AssessmentState = Literal["pending", "done", "failed", "expired", "shed", "disabled"]
+Verdict = Literal["confirmed", "unclear", "not_seen"]
+CameraState = Literal[
+    "connecting", "online", "offline", "stalled", "auth_failed", "frozen", "covered", "blurred", "moved",
+    "flooded", "degraded", "disabled",
+]  # fmt: skip
+
+
+class Level(enum.IntEnum):
+    """A risk level; its value is the score at which it begins (CONTRACT section 4)."""
+
+    none = 0
+    low = 20
+    medium = 40
+    high = 60
+    critical = 80
+
+    @classmethod
+    def of(cls, score: float) -> Level:
+        """Return the highest level that begins at or below `score` (0 to 100)."""
+        return max(level for level in cls if level.value <= max(score, 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture of one camera.
+
+    `image` has the detector's size; `full` makes the picture at the camera's own size, at a cost, so it is
+    called only for frames that become evidence. `at` and `wall` are the moment its last packet was read.
+    """
+
+    camera: str
+    index: int
+    at: float
+    wall: float
+    image: Image
+    full: Callable[[], Image]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What a detector saw in one picture: `xyxy` float32 (n, 4) pixels, `confidence` (n,), `class_id` (n,)."""
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        n = len(self.confidence)
+        for name, array, shape in (
+            ("xyxy", self.xyxy, (n, 4)),
+            ("confidence", self.confidence, (n,)),
+            ("class_id", self.class_id, (n,)),
+        ):
+            if array.shape != shape:
+                raise ValueError(f"Detections.{name} has shape {array.shape}, expected {shape}")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def where(self, keep: NDArray[np.bool_]) -> Detections:
+        """Return only the rows in which `keep`, bool (n,), is true."""
+        return Detections(self.xyxy[keep], self.confidence[keep], self.class_id[keep])
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """Return what a picture without anything in it gives."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One tracked thing in one frame; `id` is unique within its camera and process."""
+
+    id: int
+    label: str
+    confidence: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What detect hands to trigger: a frame and the tracks that were seen in it."""
+
+    frame: Frame
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's word that something matters in one frame.
+
+    `rule` is its name as subscribers read it, `reason` one sentence for people.
+    """
+
+    rule: str
+    kind: Kind
+    severity: Level
+    tracks: frozenset[int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A tracked thing as an alert tells of it."""
+
+    track: int
+    label: str
+    confidence: float
+    box: Box
+    dwell_s: float
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keyframe:
+    """A picture chosen for the VLM: small enough for its token budget, with who is in it."""
+
+    at: float
+    image: Image
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known without a VLM and told to it."""
+
+    camera: str
+    context: str
+    local_time: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AssessmentRequest:
+    """A question to the VLM about one incident. `deadline_at` is monotonic; after it no answer is wanted."""
+
+    incident: str
+    camera: str
+    floor: Level
+    triggered_at: float
+    deadline_at: float
+    keyframes: tuple[Keyframe, ...]
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said, cleaned and within its bounds; `score` is 0 to 100, `confidence` 0 to 1."""
+
+    score: int
+    verdict: Verdict
+    summary: str
+    activity: str
+    evidence: tuple[str, ...]
+    recommended_action: str
+    scene_text: str
+    confidence: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """How a request ended: an answer, or an honest word that there is none."""
+
+    incident: str
+    camera: str
+    state: AssessmentState
+    answer: Answer | None = None
+    latency_ms: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """`level` is never below `floor`, which is the highest severity of the rules that fired."""
+
+    level: Level
+    score: int
+    source: Literal["rules", "vlm"]
+    floor: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One revision of one incident, as decided. The wire form is `deliver.wire.AlertMessage`."""
+
+    id: str
+    rev: int
+    phase: Phase
+    changed: tuple[str, ...]
+    notify: bool
+    camera: str
+    kind: Kind
+    rules: tuple[str, ...]
+    reason: str
+    started: float
+    updated: float
+    ended: float | None
+    risk: Risk
+    assessment: Assessment
+    subjects: tuple[Subject, ...]
+    end_reason: EndReason | None = None
+    previous: str | None = None
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What trigger decided at one moment: an alert to send, a question to ask, or both.
+
+    `captured_at` is the monotonic capture of the frame that caused it; None where time alone did.
+    `picture` is the full picture that becomes the incident's snapshot, when it changed.
+    """
+
+    alert: Alert | None = None
+    request: AssessmentRequest | None = None
+    captured_at: float | None = None
+    picture: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """A camera's state as `<camera>/status` tells it; `since` is UNIX seconds."""
+
+    camera: str
+    state: CameraState
+    since: float
+    detail: str = ""
+    fps: float = field(default=0.0, compare=False)

@@ -1,0 +1,41 @@
+"""A progress bar on stderr, where a person looks; nothing where nobody does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from surveil.messages import Frame
+
+
+class FrameProgress:
+    """Shows how far a video has been read and how fast; its length is only known at the end."""
+
+    def __init__(self, video: Path) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} frames, {task.speed:.0f} a second"),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task(video.name, total=None)
+
+    def advance(self, _frame: Frame) -> None:
+        """Count one frame."""
+        self._bar.advance(self._task)
+
+    def __enter__(self) -> FrameProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

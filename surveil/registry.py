@@ -1,0 +1,19 @@
+"""Which class does what the config names: dotted names, imported only when chosen."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import Any
+
+ASSESSORS = {"qwen": "surveil.assess.qwen:QwenAssessor"}
+DETECTOR = "surveil.detect.yolo:load"
+SOURCES = {
+    "rtsp": "surveil.capture.rtsp:RtspSource",
+    "rtsps": "surveil.capture.rtsp:RtspSource",
+    "file": "surveil.capture.video_file:VideoFile",
+}
+
+
+def resolve(name: str) -> Any:
+    """Return what `module:Name` names."""
+    return pkgutil.resolve_name(name)

@@ -1,0 +1,125 @@
+"""`surveil replay`: a recorded file through the daemon's own rooms, as fast as it can; time is the video's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from surveil import build
+from surveil.capture.video_file import Unpaced, VideoFile
+from surveil.clock import SystemClock
+from surveil.config import Config
+from surveil.deliver.wire import AlertMessage, Envelope
+from surveil.detect.detection import Tracking
+from surveil.interfaces import Assessor, AssessorError, EndOfFile
+from surveil.messages import Assessment, AssessmentRequest, Decision, Frame
+from surveil.trigger.identity import derived_entropy
+from surveil.trigger.incidents import Moment
+from surveil.trigger.policy import CameraPolicy, Policy
+
+PATIENCE_SECONDS = 600.0
+"""The longest that one answer may take: the video waits for it, so the config's deadline does not count."""
+
+
+class Replay:
+    """One camera's file, read once. `messages` does the work, on the calling thread."""
+
+    def __init__(self, config: Config, video: str, camera: str, start: float, assess: bool) -> None:
+        self._config = config
+        self._video = video
+        self._camera = camera
+        self._start = start
+        self._assess = assess
+
+    def messages(self, on_frame: Callable[[Frame], None]) -> Iterator[AlertMessage]:
+        """Yield every alert message that the daemon would have sent. Raises CaptureError, ModelError, AssessorError."""
+        imgsz = self._config.detector.imgsz
+        self._source((imgsz, imgsz)).close()  # an unreadable file is told before a model is loaded
+        detector = build.detector(self._config)
+        source = self._source(detector.input_size)
+        assessor = build.assessor(self._config, SystemClock()) if self._assess else None
+        tracking = Tracking(detector, [self._camera], self._config.detector.confidence)
+        policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
+        with asyncio.Runner() as runner:
+            oracle = _Oracle(assessor, runner)
+            try:
+                oracle.start()
+                decided = _Decisions(policy, oracle, Envelope(self._config))
+                yield from self._watch(source, tracking, decided, on_frame)
+            finally:
+                source.close()
+                oracle.close()
+
+    def _source(self, input_size: tuple[int, int]) -> VideoFile:
+        source = VideoFile(self._camera, self._video, input_size, Unpaced(self._start))
+        source.open()
+        return source
+
+    def _watch(
+        self, source: VideoFile, tracking: Tracking, decided: _Decisions, on_frame: Callable[[Frame], None]
+    ) -> Iterator[AlertMessage]:
+        now = Moment(0.0, self._start)
+        try:
+            for frame in source.frames():
+                now = Moment(frame.at, frame.wall)
+                for observation in tracking.observe([frame]):
+                    yield from decided.told(decided.policy.observe(observation), now)
+                on_frame(frame)
+        except EndOfFile:
+            pass
+        # Time goes on when frames stop: what is still open ends as that of a camera that went away.
+        decided.policy.present(False)
+        later = self._config.alerts.linger + self._config.assessor.deadline + 60.0
+        now = Moment(now.at + later, now.wall + later)
+        yield from decided.told(decided.policy.tick(now), now)
+
+
+class _Decisions:
+    """Turns decisions into messages, and asks the questions among them at once."""
+
+    def __init__(self, policy: CameraPolicy, oracle: _Oracle, envelope: Envelope) -> None:
+        self.policy = policy
+        self._oracle = oracle
+        self._envelope = envelope
+
+    def told(self, decisions: list[Decision], now: Moment) -> Iterator[AlertMessage]:
+        """Yield the messages that follow from `decisions`, and from the answers to them."""
+        for decision in decisions:
+            if decision.alert is not None:
+                yield self._envelope.message(decision.alert, None, None if decision.captured_at is None else 0)
+            if decision.request is not None:
+                yield from self.told(self.policy.assessed(self._oracle.answer(decision.request), now), now)
+
+
+class _Oracle:
+    """An assessor whose answers are waited for."""
+
+    def __init__(self, assessor: Assessor | None, runner: asyncio.Runner) -> None:
+        self._assessor = assessor
+        self._runner = runner
+        self._clock = SystemClock()
+
+    def start(self) -> None:
+        """Load the model. Raises AssessorError."""
+        if self._assessor is not None:
+            self._runner.run(self._assessor.start())
+
+    def close(self) -> None:
+        """Let go of the model."""
+        if self._assessor is not None:
+            self._runner.run(self._assessor.close())
+
+    def answer(self, request: AssessmentRequest) -> Assessment:
+        """Return how the request ended."""
+        assert self._assessor is not None
+        began = self._clock.monotonic()
+        asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
+        ended = Assessment(request.incident, request.camera, "failed")
+        try:
+            answer = self._runner.run(asyncio.wait_for(self._assessor.assess(asked), PATIENCE_SECONDS))
+        except AssessorError as error:
+            return replace(ended, error=str(error))
+        except TimeoutError:
+            return replace(ended, state="expired", error=f"no answer in {PATIENCE_SECONDS:.0f} s")
+        return replace(ended, state="done", answer=answer, latency_ms=round((self._clock.monotonic() - began) * 1000))

@@ -1,0 +1,282 @@
+"""The daemon: the only wiring. `startup`, `main_loop` and `shutdown` each read in order.
+
+The main thread is the trigger stage: it owns the policy and takes observations, assessments and camera states from
+one inbox, so that decisions need no locks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from surveil import __version__, build, systemd
+from surveil.assess.assessment import AssessmentStage
+from surveil.assess.queue import UrgencyQueue
+from surveil.capture.grabber import Grabber
+from surveil.channels import Channel, FrameQueue
+from surveil.clock import Clock, SystemClock, utc_text
+from surveil.config import Config
+from surveil.deliver.delivery import Delivery
+from surveil.deliver.mqtt import Broker, MqttLink
+from surveil.deliver.outbox import Outbox
+from surveil.deliver.wire import SCHEMA, Envelope
+from surveil.detect.detection import DetectionStage, Tracking
+from surveil.interfaces import SurveilError
+from surveil.logs import Fold
+from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observation
+from surveil.metrics import Metrics
+from surveil.stats import Stats
+from surveil.store.evidence import EvidenceFolder
+from surveil.trigger.identity import random_entropy
+from surveil.trigger.incidents import Moment
+from surveil.trigger.policy import Policy
+
+_log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.25
+STATS_SECONDS = 10.0
+WATCHDOG_SECONDS = 5.0
+STALE_SECONDS = 20.0
+"""A detector that has not moved for so long hangs: systemd's watchdog is no longer fed."""
+STOP_SECONDS = 9.0
+"""The whole shutdown; each step spends from what the ones before it left."""
+
+Inbox = Channel[Observation | Assessment | CameraStatus]
+
+
+class StorageError(SurveilError):
+    """The storage path cannot be written."""
+
+
+@dataclass
+class _Deadline:
+    """One time-out that several steps share."""
+
+    clock: Clock
+    at: float
+
+    def left(self, at_most: float) -> float:
+        return max(0.0, min(at_most, self.at - self.clock.monotonic()))
+
+
+class Service:
+    """One daemon, from its config to its end."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._signals = 0
+        self._metrics = Metrics()
+        self._fold = Fold(_log)
+        self._inbox: Inbox = Channel(256)
+        self._statuses: dict[str, CameraStatus] = {}
+
+    def run(self) -> int:
+        """Run until a signal; return the exit code. Raises SurveilError for what keeps it from starting."""
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self.startup()
+            fatal = self.main_loop()
+            self.shutdown()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        return 1 if fatal else 0
+
+    def startup(self) -> None:
+        """Load the models, connect the rooms, start their threads; a broker or camera that is away fails nothing."""
+        config, clock, metrics = self._config, self._clock, self._metrics
+        systemd.notify("STATUS=loading the detector", "EXTEND_TIMEOUT_USEC=120000000")
+        evidence = EvidenceFolder(Path(config.storage.path))
+        try:
+            evidence.prepare()
+        except OSError as error:
+            raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
+        broker = self._broker()
+        detector = build.detector(config)
+        _log.info("detector: %s, %d labels", detector.name, len(detector.labels))
+
+        assessor = build.assessor(config, clock)
+        queue = UrgencyQueue()
+        self._policy = Policy(config, assesses=assessor is not None, entropy=random_entropy)
+        self._assessment = (
+            AssessmentStage(assessor, queue, self._from_assessment, metrics, clock) if assessor is not None else None
+        )
+        outbox = Outbox()
+        self._link = MqttLink(broker, outbox, clock)
+        self._delivery = Delivery(Envelope(config), evidence, outbox, self._link.wake, metrics, clock)
+        self._stats = Stats(
+            metrics,
+            queue=lambda: len(queue),
+            outbox=lambda: {"waiting": len(outbox), "lost": outbox.lost, "refused": outbox.refused},
+        )
+        self._frames = FrameQueue(config.cameras, on_drop=self._dropped)
+        tracking = Tracking(detector, config.cameras, config.detector.confidence)
+        self._detection = DetectionStage(tracking, self._frames, self._inbox.put, metrics, clock)
+        self._grabbers = [
+            Grabber(
+                name, build.source(name, camera, detector.input_size, clock), self._on_frame, self._on_status, clock
+            )
+            for name, camera in config.cameras.items()
+        ]
+
+        if self._assessment is not None:
+            self._assessment.start()
+        self._link.retain("info", self._info(), 1)
+        self._link.start()
+        self._delivery.start()
+        self._detection.start()
+        for grabber in self._grabbers:
+            grabber.start()
+
+    def main_loop(self) -> bool:
+        """Decide until a signal comes; return whether a fault ended it."""
+        ready = False
+        next_tick = next_stats = next_feed = 0.0
+        while not self._signals:
+            self._take(self._inbox.get(TICK_SECONDS / 2))
+            now = self._clock.monotonic()
+            if now >= next_tick:
+                next_tick = now + TICK_SECONDS
+                self._tick()
+                if not ready:
+                    ready = self._tell_ready()
+            if now >= next_stats:
+                next_stats = now + STATS_SECONDS
+                self._tell_stats(now)
+            if now >= next_feed:
+                next_feed = now + WATCHDOG_SECONDS
+                if now - self._detection.heartbeat < STALE_SECONDS:
+                    systemd.notify("WATCHDOG=1")
+            if self._detection.fault is not None:
+                _log.critical("the detector keeps failing: %s", self._detection.fault)
+                return True
+        return False
+
+    def shutdown(self) -> None:
+        """Stop in the order in which things flow, within STOP_SECONDS; nothing decided is left untold."""
+        systemd.notify("STOPPING=1", "STATUS=stopping")
+        _log.info("stopping")
+        deadline = _Deadline(self._clock, self._clock.monotonic() + STOP_SECONDS)
+        for grabber in self._grabbers:
+            grabber.stop()
+        for grabber in self._grabbers:
+            if not grabber.join(deadline.left(2.0)):
+                _log.warning("camera=%s a blocked read is left to the end of the process", grabber.camera)
+        if not self._detection.stop(deadline.left(3.0)):
+            _log.warning("the detector did not stop in time")
+        self._drain()
+        if self._assessment is not None and not self._assessment.stop(deadline.left(2.0)):
+            _log.warning("the assessor did not stop in time")
+        self._drain()
+        self._act(self._policy.end_all("restart", "the daemon stopped before the answer", self._now()))
+        if not self._delivery.stop(deadline.left(2.0)):
+            _log.warning("not every alert could be made into a message in time")
+        if not self._link.stop(deadline.left(3.0)):
+            _log.warning("the broker did not take everything in time; what was not delivered is lost")
+        _log.info("stopped")
+
+    # The threads' ways in.
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(1)
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._metrics.count("frames", frame.camera)
+        self._frames.put(frame)
+
+    def _on_status(self, status: CameraStatus) -> None:
+        self._inbox.put(status, timeout=5.0)
+
+    def _dropped(self, camera: str) -> None:
+        self._metrics.count("frames_dropped", camera)
+        self._fold.warn(f"camera={camera} a frame was dropped: the detector does not keep up")
+
+    def _from_assessment(self, assessment: Assessment) -> None:
+        if not self._inbox.put(assessment, timeout=5.0):
+            self._fold.warn("an assessment was lost: the main loop does not keep up")
+
+    # The main thread's own.
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.monotonic(), self._clock.wall())
+
+    def _take(self, item: Observation | Assessment | CameraStatus | None) -> None:
+        match item:
+            case Observation():
+                self._act(self._policy.observe(item))
+            case Assessment():
+                self._act(self._policy.assessed(item, self._now()))
+            case CameraStatus():
+                self._statuses[item.camera] = item
+                self._policy.cameras[item.camera].present(item.state == "online")
+                self._retain_status(item)
+
+    def _drain(self) -> None:
+        while (item := self._inbox.get(timeout=0)) is not None:
+            self._take(item)
+
+    def _act(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            if decision.alert is not None:
+                self._delivery.deliver(decision)
+            if decision.request is not None and self._assessment is not None:
+                self._assessment.submit(decision.request)
+
+    def _tick(self) -> None:
+        self._act(self._policy.tick(self._now()))
+        for grabber in self._grabbers:
+            grabber.check()
+
+    def _tell_ready(self) -> bool:
+        if self._assessment is not None and not self._assessment.wait_ready(0):
+            systemd.notify("STATUS=loading the assessor", "EXTEND_TIMEOUT_USEC=60000000")
+            return False
+        if self._assessment is not None and self._assessment.model:
+            _log.info("assessor: %s", self._assessment.model)
+        systemd.notify("READY=1")
+        _log.info("ready: %d cameras, node %s", len(self._grabbers), self._config.node)
+        return True
+
+    def _tell_stats(self, now: float) -> None:
+        self._link.pass_on("stats", self._stats.payload(self._statuses, now))
+        up = sum(status.state == "online" for status in self._statuses.values())
+        systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
+
+    def _retain_status(self, status: CameraStatus) -> None:
+        payload = {
+            "state": status.state, "since": utc_text(status.since), "fps": status.fps, "detail": status.detail, "off": [],
+        }  # fmt: skip
+        self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
+
+    def _broker(self) -> Broker:
+        mqtt = self._config.mqtt
+        return Broker(
+            host=mqtt.host,
+            port=mqtt.port,
+            username=mqtt.username,
+            password=mqtt.password.reveal() if mqtt.password else None,
+            client_id=f"surveil-{self._config.node}",
+            root=f"{mqtt.base_topic}/{self._config.node}",
+        )
+
+    def _info(self) -> bytes:
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        return json.dumps(
+            {
+                "version": __version__,
+                "schemas": {"alert": SCHEMA},
+                "node": self._config.node,
+                "boot_id": boot.read_text(encoding="ascii").strip() if boot.exists() else None,
+                "cameras": {name: {"name": c.name, "labels": c.labels} for name, c in self._config.cameras.items()},
+                "license": "AGPL-3.0-or-later",
+                "source": "Free software: whoever runs this node owes you its source code on request (AGPL section 13).",
+            }
+        ).encode()

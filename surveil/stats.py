@@ -1,0 +1,63 @@
+"""The numbers on `<base>/<node>/stats`, and each camera's frame rate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from surveil.messages import CameraStatus
+from surveil.metrics import Metrics
+
+ENDS = ("done", "failed", "expired", "shed")
+
+
+class Rates:
+    """Frame rates since the last look, from counters that only grow."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._last: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def rate(self, counter: str, camera: str, now: float) -> float:
+        """Return events a second since this was asked last; 0 the first time."""
+        count = self._metrics.counted(counter, camera)
+        before, at = self._last.get((counter, camera), (count, now))
+        self._last[counter, camera] = (count, now)
+        return round((count - before) / (now - at), 2) if now > at else 0.0
+
+
+class Stats:
+    """Puts together what `stats` tells. Used by the main loop only."""
+
+    def __init__(self, metrics: Metrics, queue: Callable[[], int], outbox: Callable[[], dict[str, int]]) -> None:
+        self._metrics = metrics
+        self._queue = queue
+        self._outbox = outbox
+        self._rates = Rates(metrics)
+
+    def payload(self, cameras: dict[str, CameraStatus], now: float) -> bytes:
+        """Return the JSON; `now` is monotonic seconds."""
+        counted = self._metrics.counted
+        ends = {state: counted("assessments", state) for state in ENDS}
+        outbox = self._outbox()
+        return json.dumps(
+            {
+                "cameras": {
+                    name: {
+                        "fps_in": self._rates.rate("frames", name, now),
+                        "fps_detected": self._rates.rate("frames_detected", name, now),
+                        "dropped": counted("frames_dropped", name),
+                        "state": status.state,
+                    }
+                    for name, status in cameras.items()
+                },
+                "queue": self._queue(),
+                "assessments": {**ends, "pending": counted("assessments_asked") - sum(ends.values())},
+                "outbox": outbox.pop("waiting"),
+                **outbox,
+                "latency_s": {
+                    name: self._metrics.quantiles(f"{name}_seconds")
+                    for name in ("detect", "capture_to_alert", "assessment")
+                },
+            }
+        ).encode()

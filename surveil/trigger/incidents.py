@@ -1,0 +1,171 @@
+"""An incident: what the findings of one camera that touch in time share, and the revisions that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from surveil.messages import (
+    Alert,
+    Assessment,
+    EndReason,
+    Finding,
+    Frame,
+    Image,
+    Kind,
+    Level,
+    Phase,
+    Risk,
+    Subject,
+)
+from surveil.trigger.keyframes import Shortlist
+
+SLOW_SECONDS = 5.0
+"""Changes of tracks and zones alone are told at most this often."""
+MAX_SUBJECTS = 50
+_NO_ANSWER = frozenset({"failed", "expired", "shed"})
+_VLM_CEILING = Level.critical - 1
+"""A VLM's score ends below `critical`, which only rules can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment on both clocks: monotonic seconds and UNIX seconds."""
+
+    at: float
+    wall: float
+
+
+class Incident:
+    """One incident from its first finding to its last message. Owned by its camera's policy."""
+
+    def __init__(self, ident: str, camera: str, began: Moment, notify_at: Level, previous: Incident | None) -> None:
+        self.id = ident
+        self.camera = camera
+        self.began = began
+        self.last_finding = began
+        self.rev = 0
+        self.shortlist = Shortlist()
+        self.assessment = Assessment(ident, camera, "pending")
+        self.asked = False
+        self.end_reason: EndReason | None = None
+        self._previous = previous.id if previous else None
+        self._notify_at = notify_at
+        self._notified = previous._notified if previous else None
+        self._kind: Kind = "object"
+        self._rules: dict[str, str] = {}
+        self._floor = Level.none
+        self._subjects: dict[int, Subject] = {}
+        self._changed: dict[str, None] = {}
+        self._told_slow_at = began.at
+        self._pictured_at: float | None = None
+
+    @property
+    def floor(self) -> Level:
+        """The highest severity of the rules that fired."""
+        return self._floor
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What the rules said last, in the order in which they first fired."""
+        return tuple(self._rules.values())
+
+    @property
+    def risk(self) -> Risk:
+        """The rules' floor, or what the VLM raised it to; never below the floor."""
+        answer = self.assessment.answer
+        score, source = int(self._floor), "rules"
+        if answer is not None and min(answer.score, _VLM_CEILING) > score:
+            score, source = min(answer.score, _VLM_CEILING), "vlm"
+        return Risk(Level.of(score), score, "vlm" if source == "vlm" else "rules", self._floor)
+
+    def add(self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame) -> None:
+        """Take in what the rules found in one frame, and who they found."""
+        self.last_finding = Moment(frame.at, frame.wall)
+        for finding in findings:
+            if finding.rule not in self._rules:
+                self._changed["rules"] = None
+            self._rules[finding.rule] = finding.reason
+            if finding.kind == "person":
+                self._kind = "person"
+            if finding.severity > self._floor:
+                self._floor = finding.severity
+                self._changed["risk"] = None
+        for subject in subjects:
+            if subject.track in self._subjects or len(self._subjects) < MAX_SUBJECTS:
+                if subject.track not in self._subjects:
+                    self._changed["tracks"] = None
+                self._subjects[subject.track] = subject
+        if subjects:
+            self.shortlist.consider(frame, subjects)
+
+    def assessed(self, assessment: Assessment) -> None:
+        """Take in how the assessment ended."""
+        before = self.risk
+        self.assessment = assessment
+        self._changed["assessment"] = None
+        if self.risk != before:
+            self._changed["risk"] = None
+
+    def fresh_picture(self) -> Image | None:
+        """Return the best view so far at the camera's size; None when the last one given is still the best."""
+        best = self.shortlist.best()
+        if best is None or best.at == self._pictured_at:
+            return None
+        self._pictured_at = best.at
+        return best.full()
+
+    def close(self, reason: EndReason) -> None:
+        """The incident is over; its last message may still wait for the assessment."""
+        self.end_reason = reason
+
+    def has_news(self, at: float) -> bool:
+        """Return whether an update is due at monotonic `at`."""
+        fast = {"risk", "assessment", "rules"} & self._changed.keys()
+        return bool(fast) or (bool(self._changed) and at - self._told_slow_at >= SLOW_SECONDS)
+
+    def tell(self, phase: Phase, now: Moment) -> Alert:
+        """Return the next revision, with all that changed since the last one."""
+        self.rev += 1
+        changed = () if phase == "new" else tuple(self._changed)
+        notify = self._disturbs(phase)
+        self._changed.clear()
+        self._told_slow_at = now.at
+        ended = self.last_finding.wall if phase == "end" else None
+        return Alert(
+            id=self.id,
+            rev=self.rev,
+            phase=phase,
+            changed=changed,
+            notify=notify,
+            camera=self.camera,
+            kind=self._kind,
+            rules=tuple(self._rules),
+            reason="; ".join(self.reasons),
+            started=self.began.wall,
+            updated=now.wall,
+            ended=ended,
+            risk=self.risk,
+            assessment=self.assessment,
+            subjects=tuple(self._subjects.values()),
+            end_reason=self.end_reason if phase == "end" else None,
+            previous=self._previous,
+        )
+
+    def _disturbs(self, phase: Phase) -> bool:
+        """Decide `notify`: the level first reaches the mark, each further rise, and an answer that never came."""
+        level = self.risk.level
+        rises = level >= self._notify_at and (self._notified is None or level > self._notified)
+        if rises:
+            self._notified = level
+        unanswered = (
+            phase != "new"
+            and "assessment" in self._changed
+            and self.assessment.state in _NO_ANSWER
+            and self._floor >= Level.low
+        )
+        return rises or unanswered
+
+    def expire(self) -> None:
+        """Give up on an assessment that never came back."""
+        self.assessed(replace(self.assessment, state="expired", error="no answer before the incident's end"))

@@ -1,0 +1,71 @@
+"""Which frames of an incident are worth a look: the best views, spread in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from surveil.messages import Frame, Image, Keyframe, Subject
+
+KEYFRAMES = 3
+SPACING_SECONDS = 0.4
+"""Two keyframes nearer than this show the same; the better one stays."""
+MAX_PIXELS = 480 * 28 * 28
+"""A keyframe costs the VLM a token for every 28×28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
+_EDGE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    frame: Frame
+    subjects: tuple[Subject, ...]
+    score: float
+
+
+class Shortlist:
+    """Keeps the best KEYFRAMES frames of one incident; the pictures are made only when asked for."""
+
+    def __init__(self) -> None:
+        self._candidates: list[_Candidate] = []
+
+    def consider(self, frame: Frame, subjects: Sequence[Subject]) -> None:
+        """Keep `frame` if it shows its subjects better than what is kept."""
+        candidate = _Candidate(frame, tuple(subjects), max(map(view_score, subjects)))
+        near = [c for c in self._candidates if abs(c.frame.at - frame.at) < SPACING_SECONDS]
+        if any(c.score >= candidate.score for c in near):
+            return
+        kept = [c for c in self._candidates if c not in near]
+        kept.append(candidate)
+        kept.sort(key=lambda c: -c.score)
+        self._candidates = kept[:KEYFRAMES]
+
+    def best(self) -> Frame | None:
+        """Return the best frame; None when nothing was considered yet."""
+        return max(self._candidates, key=lambda c: c.score).frame if self._candidates else None
+
+    def keyframes(self) -> tuple[Keyframe, ...]:
+        """Return the kept frames, the oldest first, within the VLM's token budget."""
+        in_time = sorted(self._candidates, key=lambda c: c.frame.at)
+        return tuple(Keyframe(c.frame.at, within_budget(c.frame.full()), c.subjects) for c in in_time)
+
+
+def view_score(subject: Subject) -> float:
+    """Return how good a view of a subject is, 0 to 1: sure, large (up to a tenth of the picture), not cut off."""
+    x1, y1, x2, y2 = subject.box
+    area = max(0.0, x2 - x1) * max(0.0, y2 - y1)
+    cut_off = x1 < _EDGE or y1 < _EDGE or x2 > 1 - _EDGE
+    # A body that the lower edge cuts is still seen from the front up: half the penalty of the other edges.
+    whole = 0.5 if cut_off else 0.75 if y2 > 1 - _EDGE else 1.0
+    return float(subject.confidence * np.sqrt(min(area, 0.1) / 0.1) * whole)
+
+
+def within_budget(image: Image, max_pixels: int = MAX_PIXELS) -> Image:
+    """Return the picture with sides that are multiples of 28 and at most `max_pixels`, its shape nearly kept."""
+    height, width = image.shape[:2]
+    scale = min(1.0, (max_pixels / (height * width)) ** 0.5)
+    new_height, new_width = (max(28, int(side * scale / 28) * 28) for side in (height, width))
+    resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.uint8)
