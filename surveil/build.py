@@ -54,7 +54,7 @@ def source(
 
 def assessor(config: Config, clock: Clock) -> Assessor | None:
     """Return the assessor that the config asks for and this machine can carry; None where there is none."""
-    backend = config.assessor.backend
+    backend: str = config.assessor.backend
     if backend == "auto":
         backend, why = _chosen()
         _log.info("assessor: %s, because %s", backend, why)

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -34,17 +34,11 @@ app = typer.Typer(
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
 
 
-class SchemaName(str, Enum):
+class SchemaName(StrEnum):
     """What `schema` can print."""
 
     config = "config"
     alert = "alert"
-
-
-class _Exit(Exception):
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @app.callback(invoke_without_command=True)

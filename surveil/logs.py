@@ -16,12 +16,11 @@ _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERRO
 class LineFormatter(logging.Formatter):
     """Formats a record as one redacted line; a traceback follows only where a fault is ours."""
 
-    converter = time.gmtime
-
     def __init__(self, journald: bool) -> None:
         stamp = "" if journald else "%(asctime)s.%(msecs)03dZ "
         super().__init__(stamp + "%(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
         self._journald = journald
+        self.converter = time.gmtime  # UTC, like every time we tell
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; journald gets its priority as a prefix (sd-daemon(3))."""

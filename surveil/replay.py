@@ -112,7 +112,8 @@ class _Oracle:
 
     def answer(self, request: AssessmentRequest) -> Assessment:
         """Return how the request ended."""
-        assert self._assessor is not None
+        if self._assessor is None:
+            raise AssessorError("nothing can be asked without an assessor")
         began = self._clock.monotonic()
         asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
         ended = Assessment(request.incident, request.camera, "failed")

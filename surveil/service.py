@@ -252,8 +252,12 @@ class Service:
 
     def _retain_status(self, status: CameraStatus) -> None:
         payload = {
-            "state": status.state, "since": utc_text(status.since), "fps": status.fps, "detail": status.detail, "off": [],
-        }  # fmt: skip
+            "state": status.state,
+            "since": utc_text(status.since),
+            "fps": status.fps,
+            "detail": status.detail,
+            "off": [],
+        }
         self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
 
     def _broker(self) -> Broker:
@@ -277,6 +281,6 @@ class Service:
                 "boot_id": boot.read_text(encoding="ascii").strip() if boot.exists() else None,
                 "cameras": {name: {"name": c.name, "labels": c.labels} for name, c in self._config.cameras.items()},
                 "license": "AGPL-3.0-or-later",
-                "source": "Free software: whoever runs this node owes you its source code on request (AGPL section 13).",
+                "source": "Free software: who runs this node owes you its source on request (AGPL, 13).",
             }
         ).encode()

@@ -53,14 +53,14 @@ def load(model: str, schema: dict[str, Any]) -> str:
     global _resident  # noqa: PLW0603 - one process, one model; this is where it lives
     try:
         kind = AutoConfig.from_pretrained(model).model_type
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise over a folder is told as one line
         raise AssessorError(_why_not(model, error)) from None
     if kind != "qwen2_5_vl":
         raise AssessorError(f"{model} is a model of the kind {kind}, not Qwen2.5-VL")
     try:
         _resident = _Resident(model, schema)
         generate("Warm up.", "Answer.", [np.zeros((56, 56, 3), np.uint8)], 60.0, max_new_tokens=4)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise over a folder is told as one line
         raise AssessorError(_why_not(model, error)) from None
     precision = str(_resident.model.dtype).removeprefix("torch.")
     return f"{Path(model).name}@{precision}"

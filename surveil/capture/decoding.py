@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -71,12 +72,16 @@ class Decoder:
     def small(self, picture: VideoFrame) -> Image:
         """Return the picture in the detector's size, in one pass of the converter."""
         height, width = fitted(picture.height, picture.width, self._input_size)
-        return self._shrink.reformat(picture, width, height, "bgr24").to_ndarray()
+        return _pixels(self._shrink.reformat(picture, width, height, "bgr24"))
 
 
 def full(picture: VideoFrame) -> Callable[[], Image]:
     """Return what makes the picture at its own size, when it is asked to."""
-    return lambda: picture.to_ndarray(format="bgr24")
+    return lambda: _pixels(picture.reformat(format="bgr24"))
+
+
+def _pixels(picture: VideoFrame) -> Image:
+    return np.asarray(picture.to_ndarray(), np.uint8)
 
 
 def fitted(height: int, width: int, into: tuple[int, int]) -> tuple[int, int]:
@@ -88,11 +93,12 @@ def fitted(height: int, width: int, into: tuple[int, int]) -> tuple[int, int]:
 def opened(url: str, **how: Any) -> InputContainer:
     """Open a container for reading; raises CaptureError in our words, since FFmpeg's hold the whole URL."""
     try:
-        return av.open(url, mode="r", **how)
+        container: InputContainer = av.open(url, mode="r", **how)
     except _NO_VIDEO:
         raise CaptureError("this is no video that can be read") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise CaptureError(reason(error)) from None
+    return container
 
 
 def reason(error: BaseException) -> str:

@@ -19,19 +19,22 @@ AUTH_RETRY_SECONDS = 60.0
 """Cameras lock out who keeps trying a wrong password."""
 
 
+SourceMaker = Callable[[threading.Event], FrameSource]
+"""Makes a source for one try; the event tells a source that waits to stop."""
+
+
 class Grabber:
     """Owns one FrameSource on one thread: `run` is the retry policy, `run_once` the straight line that raises."""
 
     def __init__(
         self,
         camera: str,
-        make_source: Callable[[threading.Event], FrameSource],
+        make_source: SourceMaker,
         on_frame: Callable[[Frame], None],
         on_status: Callable[[CameraStatus], None],
         clock: Clock,
     ) -> None:
         self.camera = camera
-        self.connects = 0
         self._make_source = make_source
         self._on_frame = on_frame
         self._on_status = on_status
@@ -80,7 +83,7 @@ class Grabber:
             except CaptureError as fault:
                 self._tell("offline", str(fault))
                 self._stop.wait(self._backoff.next())
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # A fault of ours in one camera's thread must neither end that camera nor touch the others.
                 _log.exception("camera=%s: a fault in its thread", self.camera)
                 self._tell("offline", "a fault of surveil's own; see the log")
@@ -104,10 +107,9 @@ class Grabber:
             self._last_frame = self._clock.monotonic()
             came_back = self._state != "online"
         if came_back:
-            self.connects += 1
             self._backoff.reset()
             height, width = frame.image.shape[:2]
-            self._tell("online", f"seen at {width}×{height}")
+            self._tell("online", f"seen at {width}x{height}")
 
     def _tell(self, state: CameraState, detail: str = "") -> None:
         with self._state_lock:

@@ -71,17 +71,17 @@ class VideoFile:
         at, wall = self._pace.start()
         index = 0
         while True:
-            last = 0.0
-            step = 0.04
-            for last, step, decoder, picture in self._pictures():
-                if not self._pace.wait_until(at + last):
+            length = 0.0
+            for own, step, decoder, picture in self._pictures():
+                if not self._pace.wait_until(at + own):
                     return
                 small = decoder.small(picture)
-                yield Frame(self._camera, index, at + last, wall + last, small, full(picture))
+                yield Frame(self._camera, index, at + own, wall + own, small, full(picture))
                 index += 1
+                length = own + step
             if not self._loop or not index:
                 raise EndOfFile("end of file")
-            at, wall = at + last + step, wall + last + step
+            at, wall = at + length, wall + length
             self.close()
             self.open()
 

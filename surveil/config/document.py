@@ -60,7 +60,7 @@ class Document:
 class _Refused(Exception):
     """What is wrong with the text, and where."""
 
-    def __init__(self, mark: yaml.Mark | None, text: str) -> None:
+    def __init__(self, mark: Any, text: str) -> None:
         super().__init__(text)
         self.problem = Problem(mark.line + 1 if mark else 1, "yaml", text)
 
@@ -74,7 +74,7 @@ def parse(file: Path, text: str) -> Document:
     except _Refused as refused:
         raise ConfigError(file, [refused.problem]) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         problem = Problem(mark.line + 1 if mark else 1, "yaml", error.problem or "is not YAML")
         raise ConfigError(file, [problem]) from None
     except yaml.YAMLError as error:
@@ -137,7 +137,7 @@ class _Builder:
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
-            items = []
+            items: list[Any] = []
             while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
                 items.append(self._value(item, (*path, len(items))))
             return items
@@ -151,7 +151,8 @@ class _Builder:
             key = event.value
             if key in mapping:
                 raise _Refused(event.start_mark, f"the key {key} stands here twice")
-            self._lines[(*path, key)] = event.start_mark.line + 1
+            mark: Any = event.start_mark
+            self._lines[(*path, key)] = mark.line + 1
             mapping[key] = self._value(next(self._events), (*path, key))
         return mapping
 

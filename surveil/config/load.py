@@ -21,10 +21,6 @@ _YOLO_NAME = re.compile(r"yolo(v\d{1,2}|\d{1,2})[a-z](\.pt)?")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class Unreadable(ConfigError):
-    """The config file itself cannot be read."""
-
-
 def load(file: Path) -> Config:
     """Return the config in `file`; raises ConfigError with every problem, each with its line."""
     try:
@@ -32,7 +28,7 @@ def load(file: Path) -> Config:
     except UnicodeDecodeError:
         raise ConfigError(file, [Problem(1, "yaml", "is not UTF-8 text")]) from None
     except OSError as error:
-        raise Unreadable(file, [Problem(1, "file", f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError(file, [Problem(1, "file", f"cannot be read: {error.strerror}")]) from None
     document = parse(file, text)
     if not isinstance(document.data, dict):
         raise ConfigError(file, [Problem(1, "cameras", "is required: name at least one camera and its source")])

@@ -24,7 +24,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 def _fault(text: str) -> PydanticCustomError:
-    return PydanticCustomError("value", "{text}", {"text": text})  # type: ignore[arg-type]
+    return PydanticCustomError("value", "{text}", {"text": text})
 
 
 def _source(text: str) -> str:
@@ -75,7 +75,7 @@ def _machine_digits() -> str:
 
 def default_node() -> str:
     """Return the host name, made safe, plus four hex digits of the machine id."""
-    host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".")[0].lower()).strip("-")
+    host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".", 1)[0].lower()).strip("-")
     digits = _machine_digits() or f"{uuid.getnode():012x}"[-4:]
     return f"{host or 'box'}-{digits}"
 
@@ -102,14 +102,14 @@ class Camera(Strict):
     source: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_source)]
     detail: Annotated[str, AfterValidator(_source)] | None = None
     name: Title | None = None
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     timezone: Zone | None = None
     username: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     password: Secret | None = None
     transport: Literal["tcp", "udp"] = "tcp"
     loop: bool = False
-    zones: dict[Name, ZoneSettings] = {}
-    lines: dict[Name, LineEnds] = {}
+    zones: dict[Name, ZoneSettings] = Field(default_factory=dict)
+    lines: dict[Name, LineEnds] = Field(default_factory=dict)
     masks: tuple[Polygon, ...] = ()
     ignore: tuple[Polygon, ...] = ()
     rules: tuple[RuleSettings, ...] = (PersonSettings(),)
@@ -195,7 +195,7 @@ class Web(Strict):
     """The HTTP server."""
 
     listen: Annotated[str, StringConstraints(pattern=r"^\S+:\d{1,5}$")] | None = None
-    tokens: dict[Name, Token] = {}
+    tokens: dict[Name, Token] = Field(default_factory=dict)
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
 
 
@@ -204,7 +204,7 @@ class Config(Strict):
 
     node: Name = Field(default_factory=default_node)
     name: Title | None = None
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     timezone: Zone | None = None
     cameras: Annotated[dict[Name, Camera], Field(min_length=1, max_length=1000)]
     detector: Detector = Detector()

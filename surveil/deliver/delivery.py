@@ -79,7 +79,7 @@ class Delivery:
             elif decision.alert is not None:
                 try:
                     self.run_once(decision, decision.alert)
-                except Exception:
+                except Exception:  # noqa: BLE001 - one bad message must not hold back the others
                     _log.exception("alert=%s could not be made into a message", decision.alert.id)
 
     def run_once(self, decision: Decision, alert: Alert) -> None:

@@ -6,6 +6,7 @@ memory that it may send twice. Here every connection has a fresh client, and cal
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -28,6 +29,7 @@ CONNECT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 30
 IN_FLIGHT = 20
 PICTURE_SECONDS = 86_400
+_NO_LIMIT = 268_435_455  # MQTT's own: a remaining length of four bytes
 _REPEAT_SECONDS = 60.0
 """A broker that stays away is told of again this often."""
 
@@ -49,6 +51,16 @@ class Broker:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    content_type: str = ""
+    expiry: int | None = None
+
+
 class MqttLink:
     """Sends the outbox and the retained topics. `run` is the retry policy, `run_once` one connection."""
 
@@ -57,10 +69,10 @@ class MqttLink:
         self._broker = broker
         self._outbox = outbox
         self._clock = clock
-        self._client: paho.Client | None = None
         self._greeting: Any = None
         self._farewell: Any = None
         self._goodbye: int | None = None
+        self._max_packet = _NO_LIMIT
         self._flush_until = 0.0
         self._retained: dict[str, tuple[bytes, int]] = {}
         self._unsent: dict[str, tuple[bytes, int]] = {}
@@ -90,10 +102,8 @@ class MqttLink:
 
     def wake(self) -> None:
         """Tell the thread that there is something to send."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # a full pipe: it has been told already
             os.write(self._wake_write, b"!")
-        except BlockingIOError:
-            pass  # it has been told already
 
     def retain(self, topic: str, payload: bytes, qos: int) -> None:
         """Keep `payload` at a topic below the node's, now and after every new connection."""
@@ -116,7 +126,7 @@ class MqttLink:
                 self.run_once()
             except BrokerError as error:
                 self._complain(str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever a broker makes paho raise, the next try is a fresh client
                 _log.exception("a fault in the broker's thread")
             finally:
                 self.connected = False
@@ -126,20 +136,20 @@ class MqttLink:
 
     def run_once(self) -> None:
         """Connect, and send until stopped. Raises BrokerError."""
-        self._client = client = self._connect()
+        client = self._connect()
         try:
             self._await_greeting(client)
             self._complaint = ("", -_REPEAT_SECONDS)
             self._backoff.reset()
             _log.info("broker %s is connected", self._broker.place)
-            self._publish("status", b"online", 1, retain=True)
+            self._publish(client, _Packet("status", b"online", 1, retain=True))
             with self._lock:
                 self._unsent = dict(self._retained)
             self.connected = True
             while not self._stop.is_set() or self._flushing():
-                self._send()
-                self._step(0.05 if self._stop.is_set() else 1.0)
-            self._say_goodbye()
+                self._send(client)
+                self._step(client, 0.05 if self._stop.is_set() else 1.0)
+            self._say_goodbye(client)
         finally:
             client.disconnect()
 
@@ -167,13 +177,15 @@ class MqttLink:
         while self._greeting is None:
             if self._clock.monotonic() > until or self._stop.is_set():
                 raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT 5 broker")
-            self._step(0.2)
+            self._step(client, 0.2)
         if self._greeting.is_failure:
             who = f" the user {self._broker.username}" if self._broker.username else ""
             raise BrokerError(f"broker {self._broker.place} refuses{who}: {str(self._greeting).lower()}")
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         self._greeting = reason
+        # paho does not hold to the broker's limit, and a broker hangs up on what is above it.
+        self._max_packet = getattr(properties, "MaximumPacketSize", _NO_LIMIT)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._farewell = reason
@@ -188,41 +200,37 @@ class MqttLink:
         if refused is not None:
             _log.error("%s was refused by the broker: %s", refused.label, str(reason).lower())
 
-    def _send(self) -> None:
+    def _send(self, client: paho.Client) -> None:
         with self._lock:
             unsent, self._unsent = self._unsent, {}
             passing, self._passing = self._passing, None
         for topic, (payload, qos) in unsent.items():
-            self._publish(topic, payload, qos, retain=True)
+            self._publish(client, _Packet(topic, payload, qos, retain=True))
         if passing is not None:
-            self._publish(passing[0], passing[1], 0, retain=False)
+            self._publish(client, _Packet(*passing, qos=0, retain=False))
         while self._outbox.in_flight < IN_FLIGHT and (head := self._outbox.head()) is not None:
             outgoing, picture = head
-            if picture is not None:
-                properties = Properties(PacketTypes.PUBLISH)
-                properties.MessageExpiryInterval = PICTURE_SECONDS
-                properties.ContentType = "image/jpeg"
-                self._publish(f"{outgoing.camera}/snapshot", picture, 0, retain=True, properties=properties)
-            properties = Properties(PacketTypes.PUBLISH)
-            properties.ContentType = "application/json"
-            properties.PayloadFormatIndicator = 1
-            packet = self._publish(outgoing.topic, outgoing.payload, 1, retain=False, properties=properties)
-            self._outbox.sent(packet)
+            if picture is not None and len(picture) < self._max_packet - 1024:
+                topic = f"{outgoing.camera}/snapshot"
+                self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
+            alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json")
+            self._outbox.sent(self._publish(client, alert))
             _log.info("%s sent", outgoing.label)
 
-    def _publish(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool, properties: Properties | None = None
-    ) -> int:
-        assert self._client is not None
-        info = self._client.publish(f"{self._broker.root}/{topic}", payload, qos, retain, properties)
+    def _publish(self, client: paho.Client, packet: _Packet) -> int:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if packet.content_type:
+            properties.ContentType = packet.content_type
+        if packet.expiry is not None:
+            properties.MessageExpiryInterval = packet.expiry
+        topic = f"{self._broker.root}/{packet.topic}"
+        info = client.publish(topic, packet.payload, packet.qos, packet.retain, properties)
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN, paho.MQTT_ERR_AGAIN}:
             raise BrokerError(f"broker {self._broker.place}: {paho.error_string(info.rc)}")
         return info.mid
 
-    def _step(self, timeout: float) -> None:
+    def _step(self, client: paho.Client, timeout: float) -> None:
         """Wait for the socket or a wake-up, at most `timeout` seconds, and let paho do its part."""
-        client = self._client
-        assert client is not None
         sock = client.socket()
         if sock is None:
             raise self._hung_up()
@@ -247,11 +255,11 @@ class MqttLink:
     def _flushing(self) -> bool:
         return bool(len(self._outbox) or self._unsent) and self._clock.monotonic() < self._flush_until
 
-    def _say_goodbye(self) -> None:
-        self._goodbye = self._publish("status", b"stopped", 1, retain=True)
+    def _say_goodbye(self, client: paho.Client) -> None:
+        self._goodbye = self._publish(client, _Packet("status", b"stopped", 1, retain=True))
         until = self._clock.monotonic() + 1.0
         while self._goodbye is not None and self._clock.monotonic() < until:
-            self._step(0.05)
+            self._step(client, 0.05)
 
     def _complain(self, text: str) -> None:
         last, at = self._complaint

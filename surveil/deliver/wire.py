@@ -64,7 +64,7 @@ class WireLatency(_Wire):
 class AlertMessage(_Wire):
     """One alert message."""
 
-    schema_: Literal["surveil.alert/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["surveil.alert/1"] = Field("surveil.alert/1", alias="schema")
     id: str
     rev: Annotated[int, Field(ge=1)]
     seq: Annotated[int, Field(ge=1)]

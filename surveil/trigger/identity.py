@@ -24,5 +24,5 @@ def derived_entropy(camera: str, wall: float) -> bytes:
 
 def ulid(wall: float, entropy: bytes) -> str:
     """Return the ULID of UNIX seconds `wall` and 10 bytes: 26 characters of Crockford's base 32."""
-    number = int(round(wall * 1000)) << 80 | int.from_bytes(entropy, "big")
+    number = round(wall * 1000) << 80 | int.from_bytes(entropy, "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

@@ -51,7 +51,7 @@ class Incident:
         self.end_reason: EndReason | None = None
         self._previous = previous.id if previous else None
         self._notify_at = notify_at
-        self._notified = previous._notified if previous else None
+        self._notified: Level | None = previous._notified if previous else None
         self._kind: Kind = "object"
         self._rules: dict[str, str] = {}
         self._floor = Level.none

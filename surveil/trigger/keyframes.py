@@ -14,7 +14,7 @@ KEYFRAMES = 3
 SPACING_SECONDS = 0.4
 """Two keyframes nearer than this show the same; the better one stays."""
 MAX_PIXELS = 480 * 28 * 28
-"""A keyframe costs the VLM a token for every 28×28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
+"""A keyframe costs the VLM a token for every 28 by 28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
 _EDGE = 0.01
 
 
