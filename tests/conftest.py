@@ -1,0 +1,67 @@
+"""Fixtures that several rooms share; each brings a real component up, or says what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real import components
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    return components.shared("footage/one-by-one-person.mp4")
+
+
+@pytest.fixture(scope="session")
+def yolo_folder() -> Path:
+    return components.shared("models/yolov8n_int8_openvino_model")
+
+
+@pytest.fixture(scope="session")
+def toy_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy-qwen")
+    # In a process of its own: what it imports must not sit in the memory of all other tests.
+    subprocess.run([sys.executable, "-m", "tests.real.toy_qwen", str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return components.write_video(tmp_path_factory.mktemp("video") / "bar.mp4")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    port = components.free_port()
+    with components.mosquitto(tmp_path, port):
+        yield port
+
+
+@pytest.fixture
+def subscribe() -> Iterator[Callable[..., components.Subscriber]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(port: int, topic: str = "#") -> components.Subscriber:
+            subscriber = components.Subscriber(port, topic)
+            stack.callback(subscriber.close)
+            return subscriber
+
+        yield make
+
+
+@pytest.fixture
+def daemon() -> Iterator[Callable[[Path], components.Daemon]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(config: Path) -> components.Daemon:
+            started = components.Daemon(config)
+            stack.callback(started.kill)
+            return started
+
+        yield make
