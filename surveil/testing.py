@@ -63,7 +63,7 @@ def observation(at: float, *tracks: Track, camera: str = "front") -> Observation
 
 def visit(begin: float, end: float, fps: float = 10.0, number: int = 1) -> Iterator[Observation]:
     """Yield a person who is in view from `begin` to `end` seconds."""
-    for step in range(int((end - begin) * fps) + 1):
+    for step in range(round((end - begin) * fps) + 1):
         yield observation(begin + step / fps, track(number))
 
 

@@ -13,6 +13,12 @@ import pytest
 from tests.real import components
 
 
+@pytest.fixture(autouse=True)
+def no_secrets_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of one test must not be masked in the next."""
+    monkeypatch.setattr("surveil.redaction._values", set())
+
+
 @pytest.fixture(scope="session")
 def footage() -> Path:
     return components.shared("footage/one-by-one-person.mp4")

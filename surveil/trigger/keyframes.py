@@ -12,7 +12,8 @@ from surveil.messages import Frame, Image, Keyframe, Subject
 
 KEYFRAMES = 3
 SPACING_SECONDS = 0.4
-"""Two keyframes nearer than this show the same; the better one stays."""
+"""Two keyframes nearer than this show the same."""
+_STRETCHES = 2 * KEYFRAMES
 MAX_PIXELS = 480 * 28 * 28
 """A keyframe costs the VLM a token for every 28 by 28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
 _EDGE = 0.01
@@ -26,29 +27,37 @@ class _Candidate:
 
 
 class Shortlist:
-    """Keeps the best KEYFRAMES frames of one incident; the pictures are made only when asked for."""
+    """Keeps the best views of one incident; the pictures are made only when asked for.
+
+    The best frame of each stretch of SPACING_SECONDS is kept, for the _STRETCHES best stretches: comparing each
+    frame with its neighbours alone would let a view that keeps getting better push out all before it.
+    """
 
     def __init__(self) -> None:
-        self._candidates: list[_Candidate] = []
+        self._best: dict[int, _Candidate] = {}
 
     def consider(self, frame: Frame, subjects: Sequence[Subject]) -> None:
-        """Keep `frame` if it shows its subjects better than what is kept."""
+        """Keep `frame` if it shows its subjects better than what is kept of its stretch of time."""
         candidate = _Candidate(frame, tuple(subjects), max(map(view_score, subjects)))
-        near = [c for c in self._candidates if abs(c.frame.at - frame.at) < SPACING_SECONDS]
-        if any(c.score >= candidate.score for c in near):
+        stretch = int(frame.at // SPACING_SECONDS)
+        kept = self._best.get(stretch)
+        if kept is not None and kept.score >= candidate.score:
             return
-        kept = [c for c in self._candidates if c not in near]
-        kept.append(candidate)
-        kept.sort(key=lambda c: -c.score)
-        self._candidates = kept[:KEYFRAMES]
+        self._best[stretch] = candidate
+        if len(self._best) > _STRETCHES:
+            del self._best[min(self._best, key=lambda key: self._best[key].score)]
 
     def best(self) -> Frame | None:
         """Return the best frame; None when nothing was considered yet."""
-        return max(self._candidates, key=lambda c: c.score).frame if self._candidates else None
+        return max(self._best.values(), key=lambda c: c.score).frame if self._best else None
 
     def keyframes(self) -> tuple[Keyframe, ...]:
-        """Return the kept frames, the oldest first, within the VLM's token budget."""
-        in_time = sorted(self._candidates, key=lambda c: c.frame.at)
+        """Return at most KEYFRAMES views, the oldest first, within the VLM's token budget."""
+        chosen: list[_Candidate] = []
+        for candidate in sorted(self._best.values(), key=lambda c: -c.score):
+            if all(abs(candidate.frame.at - c.frame.at) >= SPACING_SECONDS for c in chosen):
+                chosen.append(candidate)
+        in_time = sorted(chosen[:KEYFRAMES], key=lambda c: c.frame.at)
         return tuple(Keyframe(c.frame.at, within_budget(c.frame.full()), c.subjects) for c in in_time)
 
 

@@ -135,7 +135,9 @@ class Subscriber:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._arrived.set()
-        self._client.on_message = lambda _c, _u, m: self.messages.append((time.time(), m.topic, m.payload, m.retain))
+        self._client.on_message = lambda _c, _u, m: self.messages.append(
+            (time.time(), m.topic, bytes(m.payload), m.retain)
+        )
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._arrived.wait(10), "the subscriber could not subscribe"

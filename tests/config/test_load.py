@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from surveil.config import Config, ConfigError, load
+from surveil.messages import Level
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = "cameras: {front: {source: rtsp://192.0.2.20/sub}}\n"
+
+
+def loaded(folder: Path, text: str) -> Config:
+    file = folder / "c.yaml"
+    file.write_text(text)
+    return load(file)
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(folder, text)
+    return [line.removeprefix(f"{folder / 'c.yaml'}:") for line in str(caught.value).splitlines()]
+
+
+def test_every_key_but_the_source_has_a_default(tmp_path: Path) -> None:
+    config = loaded(tmp_path, MINIMAL)
+    assert re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*-[0-9a-f]{4}", config.node)
+    assert config.detector.model == "yolov8n.pt"
+    assert config.alerts.linger == 30
+    assert config.assessor.deadline == 20
+    assert [rule.when for rule in config.cameras["front"].rules] == ["person"]
+    assert config.local_zone("front")
+
+
+def test_the_shipped_config_is_valid_and_documents_every_key() -> None:
+    shipped = load(ROOT / "config.yaml")
+    assert list(shipped.cameras) == ["front"]
+    text = (ROOT / "config.yaml").read_text()
+    schema = Config.model_json_schema(by_alias=True)
+    wanted = {"Config", "Camera", "Detector", "Assessor", "Alerts", "Mqtt", "Storage", "Web", "PersonSettings"}
+    parts = {"Config": schema, **schema["$defs"]}
+    keys = {key for name in wanted for key in parts[name]["properties"]}
+    assert len(keys) > 60
+    undocumented = {key for key in keys if not re.search(rf"^\s*(# |- )?{key}:", text, re.MULTILINE)}
+    assert not undocumented
+
+
+def test_the_shipped_config_shows_the_real_defaults() -> None:
+    shipped = load(ROOT / "config.yaml")
+    for room in ("detector", "assessor", "alerts", "mqtt", "storage", "web"):
+        part = getattr(shipped, room)
+        assert part == type(part)(), room
+
+
+def test_every_problem_is_told_at_once_with_its_line_and_path(tmp_path: Path) -> None:
+    told = problems(
+        tmp_path,
+        """\
+cameras:
+  front:
+    source: rtsp://admin:hunter2@192.0.2.20/sub
+    colour: red
+    rules:
+      - {when: person, treshold: 0.5}
+      - {when: flying}
+      - {threshold: 0.5}
+      - {when: crowd, count: 1}
+  Back Door:
+    source: ftp://192.0.2.20/x
+    password: {vault: x}
+detector: {imgsz: 641, confidence: .nan}
+mqtt: {port: "1883"}
+alerts:
+  lingr: 3
+assessor: {memory_gb: lots}
+""",
+    )
+    expected = [
+        "3: cameras.front.source: a password inside a URL",
+        "4: cameras.front.colour: is no key of the config",
+        "6: cameras.front.rules[0].treshold: is no key of the config; did you mean threshold?",
+        "7: cameras.front.rules[1]: there is no rule flying; there are person, object, intrusion",
+        "8: cameras.front.rules[2]: needs a when:",
+        "9: cameras.front.rules[3].count: should be greater than or equal to 2",
+        "10: cameras.Back Door: a name holds a-z, 0-9",
+        "11: cameras.Back Door.source: ftp:// is no camera",
+        "12: cameras.Back Door.password: must be text, or one of {env: NAME}",
+        "13: detector.imgsz: should be a multiple of 32",
+        "13: detector.confidence: should be a valid number",
+        "14: mqtt.port: should be a valid integer",
+        "16: alerts.lingr: is no key of the config; did you mean linger?",
+        "17: assessor.memory_gb: must be auto or a number of gigabytes",
+    ]
+    assert len(told) == len(expected)
+    for line, beginning in zip(told, expected, strict=True):
+        assert line.startswith(beginning)
+    assert "hunter2" not in "".join(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "1: cameras: is required"),
+        ("[]", "1: cameras: is required"),
+        ("cameras: {}", "1: cameras: should have at least 1 item"),
+        ("cameras: {front: {}}", "1: cameras.front.source: is required"),
+        ("cameras: {front: {source: /no/such.mp4}}", "1: cameras.front.source: there is no file /no/such.mp4"),
+        ("cameras: {front: {source: 'rtsp://'}}", "the URL names no host"),
+        ("cameras: {front: {source: 'rtsp://h:99999/'}}", "port"),
+        (MINIMAL + "detector: {model: models/mine.pt}", "2: detector.model: there is no model models/mine.pt"),
+        (MINIMAL + "detector: {model: mine.pt}", "2: detector.model: there is no model mine.pt"),
+        (MINIMAL + "assessor: {backend: qwen, model: /no/folder}", "2: assessor.model: there is no folder /no/folder"),
+        (MINIMAL + "timezone: Mars/Base", "2: timezone: is no IANA time zone"),
+        (MINIMAL + "node: Gate Box", "2: node: a name holds a-z"),
+        (MINIMAL + "alerts: {linger: 0123}", "2: alerts.linger: should be a valid number"),
+        (MINIMAL + "cameras: {}", "2: yaml: the key cameras stands here twice"),
+        ("cameras: {front: {source: rtsp://h/1, password: x}}", "password: needs a username"),
+        ("cameras: {f: {source: rtsp://h/1, zones: {a: {polygon: [[0, 0], [1, 2], [1, 0]]}}}}",
+         "cameras.f.zones.a.polygon[1][1]: should be less than or equal to 1"),
+        ("cameras: {f: {source: rtsp://h/1, rules: [{when: intrusion, zone: lawn}]}}",
+         "rules[0].zone: there is no zone lawn here (there: none)"),
+        ("cameras: {f: {source: rtsp://h/1, rules: [{when: person, schedule: ['7-9']}]}}", "must be a window"),
+    ],
+)  # fmt: skip
+def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
+    assert complaint in "\n".join(problems(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cameras: {f: {source: rtsp://h/1, detail: rtsp://h/2}}",
+        "cameras: {f: {source: http://h/stream.mjpg}}",
+        "cameras: {f: {source: /dev/video0}}",
+        "cameras: {f: {source: 'folder:/pictures'}}",
+        "cameras: {f: {source: rtsp://h/1, zones: {a: {polygon: [[0, 0], [1, 1], [1, 0]]}}}}",
+        "cameras: {f: {source: rtsp://h/1, masks: [[[0, 0], [1, 1], [1, 0]]]}}",
+        "cameras: {f: {source: rtsp://h/1, rules: [{when: fall}]}}",
+        "cameras: {f: {source: rtsp://h/1, rules: [{when: object, labels: [car]}]}}",
+        "cameras: {f: {source: rtsp://h/1, rules: [{when: person, cooldown: 60}]}}",
+        MINIMAL + "assessor: {backend: openai}",
+        MINIMAL + "assessor: {quantize: nf4}",
+        MINIMAL + "detector: {every: 2}",
+        MINIMAL + "mqtt: {embedded: true}",
+        MINIMAL + "mqtt: {discovery: homeassistant}",
+        MINIMAL + "mqtt: {tls: {ca: ca.pem}}",
+        MINIMAL + "web: {listen: '127.0.0.1:8080'}",
+        MINIMAL + "storage: {keep_days: 14}",
+        MINIMAL + "alerts: {min_risk: high}",
+    ],
+)
+def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    assert any("not in this version yet" in line for line in problems(tmp_path, text))
+
+
+def test_rules_keep_what_was_said(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        "cameras: {f: {source: rtsp://h/1, rules: [{when: person, name: guest, severity: medium, cooldown: 0}]}}",
+    )
+    (rule,) = config.cameras["f"].rules
+    assert rule.when == "person"
+    assert (rule.title, rule.level) == ("guest", Level.medium)
+
+
+def test_an_unreadable_file_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"name: \xfc\n")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load(tmp_path / "latin.yaml")
+
+
+def test_the_schema_takes_what_the_loader_takes() -> None:
+    import yaml
+
+    schema = Config.model_json_schema(by_alias=True)
+    shipped: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
+    jsonschema.Draft202012Validator(schema).validate(shipped)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**shipped, "colour": "red"})
+    json.dumps(schema)

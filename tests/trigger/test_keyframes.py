@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surveil.messages import Box, Frame, Image, Subject
+from surveil.testing import frame, picture
+from surveil.trigger.keyframes import KEYFRAMES, MAX_PIXELS, SPACING_SECONDS, Shortlist, view_score, within_budget
+
+
+def subject(confidence: float = 0.9, box: Box = (0.4, 0.3, 0.6, 0.9)) -> Subject:
+    return Subject(1, "person", confidence, box, 1.0)
+
+
+def test_the_best_view_wins_not_the_first() -> None:
+    shortlist = Shortlist()
+    views = [subject(0.7), subject(0.9), subject(0.8)]
+    for number, view in enumerate(views):
+        shortlist.consider(frame(number / 10), [view])
+    best = shortlist.best()
+    assert best is not None
+    assert best.at == 0.1
+
+
+def test_keyframes_are_spread_in_time_few_and_the_oldest_first() -> None:
+    shortlist = Shortlist()
+    for number in range(100):
+        shortlist.consider(frame(number / 10), [subject(0.5 + number / 250)])
+    moments = [keyframe.at for keyframe in shortlist.keyframes()]
+    assert len(moments) == KEYFRAMES
+    assert moments == sorted(moments)
+    assert min(np.diff(moments)) >= SPACING_SECONDS
+    assert moments[-1] == 9.9
+
+
+def test_the_full_picture_is_made_only_when_asked_for() -> None:
+    made: list[float] = []
+
+    def counting(at: float) -> Frame:
+        def full() -> Image:
+            made.append(at)
+            return picture(1920, 1080)
+
+        return Frame("front", 0, at, at, picture(), full)
+
+    shortlist = Shortlist()
+    for number in range(50):
+        shortlist.consider(counting(float(number)), [subject(number / 50)])
+    assert made == []
+    assert [k.image.shape for k in shortlist.keyframes()] == [(448, 812, 3)] * 3
+    assert made == [47.0, 48.0, 49.0]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (subject(0.9), subject(0.6)),
+        (subject(), subject(box=(0.45, 0.5, 0.5, 0.6))),  # larger
+        (subject(), subject(box=(0.0, 0.3, 0.2, 0.9))),  # not cut off by the side
+        (subject(box=(0.4, 0.4, 0.6, 1.0)), subject(box=(0.8, 0.3, 1.0, 0.9))),  # the feet matter least
+    ],
+)
+def test_a_good_view_is_sure_large_and_whole(better: Subject, worse: Subject) -> None:
+    assert 1 >= view_score(better) > view_score(worse) > 0
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (2160, 3840), (432, 768), (240, 320), (20, 20), (1000, 50)])
+def test_pictures_keep_within_the_token_budget(size: tuple[int, int]) -> None:
+    height, width = within_budget(np.zeros((*size, 3), np.uint8)).shape[:2]
+    assert height % 28 == width % 28 == 0
+    assert height * width <= MAX_PIXELS
+    if min(size) > 200:
+        assert abs(width / height - size[1] / size[0]) < 0.12
