@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from surveil import registry
@@ -27,7 +26,6 @@ def detector(config: Config) -> Detector:
         confidence=wanted.confidence,
         device=wanted.device,
         sha256=wanted.sha256,
-        cache=Path(config.storage.path) / "cache",
     )
     if "person" not in loaded.labels:
         known = ", ".join(loaded.labels[:20])

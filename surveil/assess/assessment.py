@@ -19,6 +19,8 @@ from surveil.metrics import Metrics
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
 """How often waiting requests are looked through for deadlines that are over."""
+_STOPPED = "the daemon stopped before the answer"
+_LATE = "no answer before the deadline"
 
 
 class AssessmentStage:
@@ -92,12 +94,14 @@ class AssessmentStage:
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 _log.error("a fault in the assessment stage", exc_info=outcome)
+        while (waiting := self._queue.pop()) is not None:
+            self._end(waiting, "failed", error=_STOPPED)
         await self._assessor.close()
 
     async def _expire(self) -> None:
         while True:
             for request in self._queue.expired(self._clock.monotonic()):
-                self._end(request, "expired", error="no answer before the deadline")
+                self._end(request, "expired", error=_LATE)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _work(self) -> None:
@@ -118,11 +122,11 @@ class AssessmentStage:
             async with asyncio.timeout(max(0.0, remaining)):
                 answer = await self._assessor.assess(request)
         except TimeoutError:
-            self._end(request, "expired", error="no answer before the deadline")
+            self._end(request, "expired", error=_LATE)
         except AssessorError as error:
             self._end(request, "failed", error=str(error))
         except asyncio.CancelledError:
-            self._end(request, "failed", error="the daemon stopped before the answer")
+            self._end(request, "failed", error=_STOPPED)
             raise
         else:
             self._end(request, "done", answer=answer)

@@ -90,12 +90,15 @@ def fitted(height: int, width: int, into: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def opened(url: str, **how: Any) -> InputContainer:
-    """Open a container for reading; raises CaptureError in our words, since FFmpeg's hold the whole URL."""
+def opened(url: str, nonsense: str, **how: Any) -> InputContainer:
+    """Open a container for reading; raises CaptureError in our words, since FFmpeg's hold the whole URL.
+
+    `nonsense` is what to say of something that is there and makes no sense to FFmpeg.
+    """
     try:
         container: InputContainer = av.open(url, mode="r", **how)
     except _NO_VIDEO:
-        raise CaptureError("this is no video that can be read") from None
+        raise CaptureError(nonsense) from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise CaptureError(reason(error)) from None
     return container

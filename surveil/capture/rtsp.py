@@ -42,6 +42,7 @@ class RtspSource:
         try:
             self._container = opened(
                 self._address(),
+                "gives no answer that an RTSP camera would give",
                 timeout=(OPEN_SECONDS, READ_SECONDS),
                 options={
                     "rtsp_transport": self._transport,
@@ -61,9 +62,12 @@ class RtspSource:
         if self._container is None:
             raise CaptureError("frames() before open()")
         decoder = Decoder(self._container, self._input_size, lambda: (self._clock.monotonic(), self._clock.wall()))
+        captured = (0.0, 0.0)
         try:
-            for index, (picture, (at, wall)) in enumerate(decoder.frames()):
-                yield Frame(self._camera, index, at, wall, decoder.small(picture), full(picture))
+            for index, (picture, read) in enumerate(decoder.frames()):
+                # Where frames were reordered, one counts as captured when all that is shown before it was read.
+                captured = max(captured, read, key=lambda moment: moment[0])
+                yield Frame(self._camera, index, *captured, decoder.small(picture), full(picture))
         except (av.error.FFmpegError, OSError) as error:
             raise self._explained(reason(error)) from None
         raise self._explained("the camera ended the stream")

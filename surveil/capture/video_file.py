@@ -62,7 +62,9 @@ class VideoFile:
     def open(self) -> None:
         """Open the file; raises CaptureError when it is no video."""
         try:
-            self._container = opened(self._path, options={"protocol_whitelist": "file"})
+            self._container = opened(
+                self._path, "this is no video that can be read", options={"protocol_whitelist": "file"}
+            )
         except CaptureError as error:
             raise CaptureError(f"{self._path}: {error}") from None
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surveil.detect.quiet import quieten
 from surveil.messages import Detections, Track
 
 LOST_FRAMES = 30
@@ -19,6 +20,7 @@ class ByteTracker:
     """Tracks one camera; used by one thread, one call a frame."""
 
     def __init__(self, labels: Sequence[str], confidence: float) -> None:
+        quieten()
         from ultralytics.trackers.byte_tracker import BYTETracker
 
         self._labels = tuple(labels)

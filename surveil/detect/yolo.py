@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from surveil.detect.quiet import quieten
 from surveil.interfaces import ModelError
 from surveil.messages import Detections, Image
 
 MAX_BATCH = 8
-
-# Nothing is installed, sent or downloaded that nobody asked for. Must stand before ultralytics is imported.
-_QUIET = {
-    "YOLO_AUTOINSTALL": "false",  # else missing packages are pip-installed at run time
-    "YOLO_OFFLINE": "true",  # else its start looks for a network and reports events
-    "YOLO_VERBOSE": "false",
-    "ULTRALYTICS_SAFE_LOAD": "1",  # weights only: a .pt is a pickle and can run code
-}
 
 
 class YoloDetector:
@@ -56,7 +48,7 @@ class YoloDetector:
         self.input_size = (int(height), int(width))
 
 
-def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str | None, cache: Path) -> YoloDetector:
+def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str | None) -> YoloDetector:
     """Return the model in `model`, warmed up.
 
     Args:
@@ -65,15 +57,13 @@ def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str 
         confidence: the floor below which a box does not exist, 0 to 1.
         device: auto, cpu or cuda:N.
         sha256: what a file's bytes must hash to, checked before anything of it is loaded.
-        cache: where ultralytics may keep its settings.
 
     Raises ModelError.
     """
     path = _path(model)
     if sha256 and _digest(path) != sha256.lower():
         raise ModelError(f"{path} is not the file that detector.sha256 pins")
-    os.environ.update(_QUIET)
-    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache))
+    quieten()
     try:
         import torch
         from ultralytics import YOLO

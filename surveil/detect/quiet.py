@@ -1,0 +1,21 @@
+"""ultralytics, told before its first import what it must not do: it reads these variables only then."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_VARIABLES = {
+    "YOLO_AUTOINSTALL": "false",  # else missing packages are pip-installed at run time
+    "YOLO_OFFLINE": "true",  # else its start looks for a network, and events are sent
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "1",  # weights only: a .pt is a pickle and can run code
+}
+
+
+def quieten() -> None:
+    """Set the variables; call it before importing anything of ultralytics."""
+    os.environ.update(_VARIABLES)
+    # It insists on a folder for its settings, of which surveil uses none. systemd names ours in CACHE_DIRECTORY.
+    own = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    os.environ.setdefault("YOLO_CONFIG_DIR", os.environ.get("CACHE_DIRECTORY", f"{own}/surveil"))

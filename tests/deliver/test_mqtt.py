@@ -1,0 +1,194 @@
+"""The link to the broker, against a real mosquitto, and against sockets that are no broker."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from surveil.clock import SystemClock
+from surveil.deliver.mqtt import Broker, MqttLink
+from surveil.deliver.outbox import Outbox, Outgoing
+from tests.real.components import Subscriber, free_port, mosquitto, wait_for
+
+Subscribe = Callable[..., Subscriber]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surveil.backoff.Backoff.next", lambda _self: 0.05)
+
+
+@contextlib.contextmanager
+def linked(port: int, user: str | None = None, password: str | None = None) -> Iterator[tuple[MqttLink, Outbox]]:
+    outbox = Outbox()
+    broker = Broker("127.0.0.1", port, user, password, "surveil-box", "surveil/box")
+    link = MqttLink(broker, outbox, SystemClock())
+    link.start()
+    try:
+        yield link, outbox
+    finally:
+        link.stop(3.0)
+
+
+def send(link: MqttLink, outbox: Outbox, *numbers: int, picture: bytes | None = None) -> None:
+    for number in numbers:
+        outbox.append(Outgoing(f"alert={number}", "front/alert", str(number).encode(), "front", picture))
+    link.wake()
+
+
+def test_everything_arrives_once_in_order_picture_first_and_goodbye_last(broker: int, subscribe: Subscribe) -> None:
+    subscriber = subscribe(broker)
+    with linked(broker) as (link, outbox):
+        link.retain("info", b"{}", 1)
+        send(link, outbox, *range(500), picture=b"jpeg")
+        wait_for(lambda: not len(outbox), 20, "all are acknowledged")
+        assert link.connected
+    wait_for(lambda: subscriber.payloads("box/status") == [b"online", b"stopped"], 5, "the goodbye")
+    assert [int(payload) for payload in subscriber.payloads("/alert")] == list(range(500))
+    topics = [topic for _, topic, _, _ in subscriber.messages]
+    assert topics.index("surveil/box/front/snapshot") < topics.index("surveil/box/front/alert")
+    assert subscriber.payloads("/info") == [b"{}"]
+    late = subscribe(broker)
+    wait_for(lambda: len(late.messages) == 3, 5, "what is retained")
+    assert {(topic, payload) for _, topic, payload, retained in late.messages if retained} == {
+        ("surveil/box/status", b"stopped"),
+        ("surveil/box/info", b"{}"),
+        ("surveil/box/front/snapshot", b"jpeg"),
+    }
+
+
+def test_a_broker_that_comes_late_and_one_that_comes_back_hear_everything(tmp_path: Path, subscribe: Subscribe) -> None:
+    port = free_port()
+    with linked(port) as (link, outbox):
+        link.retain("front/status", b"online", 1)
+        send(link, outbox, 1, 2, 3)
+        time.sleep(0.3)
+        assert not link.connected
+        with mosquitto(tmp_path, port):
+            # It may be emptied before anybody listens: what is retained says that it arrived.
+            wait_for(lambda: not len(outbox), 10, "the outbox is empty")
+        wait_for(lambda: not link.connected, 10, "the loss is noticed")
+        send(link, outbox, 4)
+        with mosquitto(tmp_path, port):
+            subscriber = subscribe(port)
+            wait_for(lambda: not len(outbox), 10, "the outbox is empty again")
+            wait_for(lambda: b"online" in subscriber.payloads("front/status"), 5, "retained again")
+            send(link, outbox, 5)
+            wait_for(lambda: b"5" in subscriber.payloads("/alert"), 5, "goes on")
+
+
+def test_a_broker_killed_in_the_middle_loses_nothing(tmp_path: Path, subscribe: Subscribe) -> None:
+    port = free_port()
+    with linked(port) as (link, outbox):
+        for life in range(4):
+            with mosquitto(tmp_path, port) as process:
+                wait_for(lambda: link.connected, 10, "connected")
+                send(link, outbox, *range(life * 200, life * 200 + 200))
+                wait_for(lambda: len(outbox) < 190, 10, "some are acknowledged")
+                process.send_signal(signal.SIGKILL)
+                process.wait(5)
+                wait_for(lambda: not link.connected, 10, "the loss is noticed")
+        left = len(outbox)
+        with mosquitto(tmp_path, port):
+            wait_for(lambda: not len(outbox), 10, f"the {left} that were left are acknowledged")
+    assert (outbox.lost, outbox.refused) == (0, 0)
+
+
+def test_what_the_access_list_forbids_is_refused_and_the_rest_passes(
+    tmp_path: Path, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "acl").write_text("topic read #\ntopic write surveil/box/front/alert\ntopic write surveil/box/status\n")
+    port = free_port()
+    with mosquitto(tmp_path, port, f"acl_file {tmp_path / 'acl'}"), linked(port) as (link, outbox):
+        subscriber = subscribe(port)
+        wait_for(lambda: link.connected, 10, "connected")
+        outbox.append(Outgoing("alert=forbidden", "back/alert", b"forbidden", "back"))
+        send(link, outbox, 1, 2)
+        wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"2"], 10, "the allowed ones")
+        wait_for(lambda: not len(outbox), 5, "nothing waits")
+    assert outbox.refused == 1
+    assert "alert=forbidden was refused by the broker: not authorized" in caplog.text
+
+
+def test_a_picture_above_the_brokers_limit_is_left_out_and_the_alert_goes(tmp_path: Path, subscribe: Subscribe) -> None:
+    port = free_port()
+    with mosquitto(tmp_path, port, "max_packet_size 20000"), linked(port) as (link, outbox):
+        subscriber = subscribe(port)
+        wait_for(lambda: link.connected, 10, "connected")
+        send(link, outbox, 1, picture=bytes(50_000))
+        wait_for(lambda: subscriber.payloads("/alert") == [b"1"], 10, "the alert")
+        assert not subscriber.payloads("/snapshot")
+
+
+def test_a_wrong_password_is_told_with_the_users_name_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "users").touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "users"), "viewer", "right"], check=True)
+    port = free_port()
+    lines = ("allow_anonymous false", f"password_file {tmp_path / 'users'}")
+    with mosquitto(tmp_path, port, *lines):
+        with linked(port, "viewer", "wrong-password") as (link, outbox):
+            send(link, outbox, 1)
+            wait_for(lambda: "refuses the user viewer" in caplog.text, 10, "the refusal")
+            assert not link.connected
+        assert "wrong-password" not in caplog.text
+        with linked(port, "viewer", "right") as (link, outbox):
+            send(link, outbox, 1)
+            wait_for(lambda: not len(outbox), 10, "the right one works")
+
+
+def test_an_absent_broker_is_told_once_not_at_every_try(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with linked(port) as (_link, _outbox):
+        wait_for(lambda: "connection refused" in caplog.text, 5, "the complaint")
+        time.sleep(0.5)
+    assert caplog.text.count("connection refused") == 1
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x00", bytes(200), b"\xff" * 64])
+def test_what_is_no_broker_is_told_and_tried_again(greeting: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    accepted = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        over = threading.Event()
+
+        def serve() -> None:
+            nonlocal accepted
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    client, _ = server.accept()
+                    accepted += 1
+                    with client:
+                        client.sendall(greeting)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with linked(server.getsockname()[1]) as (link, outbox):
+            send(link, outbox, 1)
+            wait_for(lambda: accepted >= 3, 20, "it is tried again")
+            assert not link.connected
+            assert len(outbox) == 1
+        over.set()
+        thread.join(5)
+    assert "broker 127.0.0.1" in caplog.text
+
+
+def test_a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_stop() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = MqttLink(
+            Broker("127.0.0.1", server.getsockname()[1], None, None, "surveil-box", "surveil/box"),
+            Outbox(),
+            SystemClock(),
+        )
+        link.start()
+        time.sleep(0.3)
+        began = time.monotonic()
+        link.stop(1.0)
+        assert time.monotonic() - began < 3

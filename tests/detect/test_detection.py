@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from surveil.channels import FrameQueue
+from surveil.clock import SystemClock
+from surveil.detect.detection import DetectionStage, Tracking
+from surveil.interfaces import ModelError
+from surveil.messages import Detections, Image, Observation
+from surveil.metrics import Metrics
+from surveil.testing import ScriptedDetector, frame
+from tests.real.components import wait_for
+
+ONE = Detections(np.array([[10, 5, 30, 30]], np.float32), np.array([0.9], np.float32), np.array([0]))
+
+
+class Stage:
+    """A running detection stage and what it handed on."""
+
+    def __init__(self, detector: ScriptedDetector, cameras: Sequence[str] = ("a", "b")) -> None:
+        self.seen: list[Observation] = []
+        self.room = True
+        self.metrics = Metrics()
+        self.queue = FrameQueue(cameras)
+        self.stage = DetectionStage(
+            Tracking(detector, cameras, 0.25), self.queue, self._take, self.metrics, SystemClock()
+        )
+
+    def _take(self, observation: Observation, _timeout: float) -> bool:
+        if self.room:
+            self.seen.append(observation)
+        return self.room
+
+
+def test_all_cameras_share_a_batch_and_keep_their_own_tracks() -> None:
+    detector = ScriptedDetector(*[ONE] * 10)
+    running = Stage(detector)
+    for index in range(5):
+        running.queue.put(frame(index / 10, "a", index))
+        running.queue.put(frame(index / 10, "b", index))
+    running.stage.start()
+    wait_for(lambda: len(running.seen) == 10, 5, "all frames are seen")
+    assert running.stage.stop(5)
+    assert detector.batches == [2] * 5
+    for camera in ("a", "b"):
+        own = [seen for seen in running.seen if seen.frame.camera == camera]
+        assert [seen.frame.index for seen in own] == [0, 1, 2, 3, 4]
+        assert {track.id for seen in own for track in seen.tracks} == {1}
+        assert running.metrics.counted("frames_detected", camera) == 5
+
+
+def test_stopping_finishes_what_is_queued() -> None:
+    running = Stage(ScriptedDetector(), ["a"])
+    for index in range(8):
+        running.queue.put(frame(index / 10, "a", index))
+    running.stage.start()
+    assert running.stage.stop(5)
+    assert len(running.seen) == 8
+
+
+def test_a_full_hand_over_holds_the_detector_back_but_not_its_end() -> None:
+    running = Stage(ScriptedDetector(), ["a"])
+    running.room = False
+    running.queue.put(frame(0.0, "a"))
+    running.stage.start()
+    assert running.stage.stop(5)
+
+
+class Failing(ScriptedDetector):
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        if self.times:
+            self.times -= 1
+            raise ModelError("the detector failed: out of memory")
+        return super().detect(images)
+
+
+@pytest.mark.parametrize(("failures", "fatal"), [(3, False), (100, True)])
+def test_a_glitch_passes_a_broken_model_is_told(failures: int, fatal: bool) -> None:
+    running = Stage(Failing(failures), ["a"])
+    running.stage.start()
+    for index in range(30):
+        running.queue.put(frame(index / 10, "a", index))
+        wait_for(lambda: not len(running.queue) or running.stage.fault, 5, "the frame is taken")
+        if running.stage.fault:
+            break
+    if fatal:
+        wait_for(lambda: running.stage.fault, 5, "the fault")
+    assert running.stage.stop(5)
+    assert (running.stage.fault is not None) is fatal
