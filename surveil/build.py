@@ -27,7 +27,8 @@ def detector(config: Config) -> Detector:
         device=wanted.device,
         sha256=wanted.sha256,
     )
-    if "person" not in loaded.labels:
+    wanted_by_rule = any(camera.rules for camera in config.cameras.values())
+    if wanted_by_rule and "person" not in loaded.labels:
         known = ", ".join(loaded.labels[:20])
         raise ModelError(f"a rule needs the label person, which {loaded.name} lacks; it knows {known}")
     return loaded
@@ -50,7 +51,7 @@ def source(
     return lambda _stop: kind(name, camera.source, credentials, camera.transport, input_size, clock)
 
 
-def assessor(config: Config, clock: Clock) -> Assessor | None:
+def assessor(config: Config) -> Assessor | None:
     """Return the assessor that the config asks for and this machine can carry; None where there is none."""
     backend: str = config.assessor.backend
     if backend == "auto":
@@ -58,9 +59,7 @@ def assessor(config: Config, clock: Clock) -> Assessor | None:
         _log.info("assessor: %s, because %s", backend, why)
     if backend == "none":
         return None
-    made: Assessor = registry.resolve(registry.ASSESSORS[backend])(
-        config.assessor.model, config.assessor.language, clock
-    )
+    made: Assessor = registry.resolve(registry.ASSESSORS[backend])(config.assessor.model, config.assessor.language)
     return made
 
 

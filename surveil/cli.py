@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from surveil import __version__, logs
-from surveil.config import Config, ConfigError, load
-from surveil.interfaces import AssessorError, CaptureError, ModelError, SurveilError
+from surveil.config import Config, ConfigError, SecretError, load
+from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
 from surveil.redaction import redact
 
 EX_FAULT = 1
 EX_INTERRUPTED = 130
+# typer carries its own copy of click since 0.29 and does not name this class itself.
+UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="surveil",
@@ -49,7 +52,7 @@ def surveil(
     """Watches cameras: YOLOv8 sees every frame, Qwen2.5-VL says what and why, alerts go out over MQTT."""
     logs.set_up(logging.DEBUG if debug else logging.INFO)
     if version:
-        typer.echo(f"surveil {__version__}")
+        _print(f"surveil {__version__}")
         raise typer.Exit
 
 
@@ -70,10 +73,10 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
     try:
         settings = load(config)
     except ConfigError as error:
-        typer.echo(redact(str(error)))
+        _print(redact(str(error)))
         raise typer.Exit(os.EX_CONFIG) from None
     cameras = len(settings.cameras)
-    typer.echo(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
+    _print(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
 
 
 @app.command()
@@ -92,13 +95,13 @@ def replay(
     try:
         wall = _time(start)
     except ValueError:
-        raise click.BadParameter(f"{start} is no time such as 2000-01-01T12:00:00Z", param_hint="--start") from None
+        raise typer.BadParameter(f"{start} is no time such as 2000-01-01T12:00:00Z", param_hint="--start") from None
     from surveil.progress import FrameProgress
     from surveil.replay import Replay
 
     with FrameProgress(video) as progress:
         for message in Replay(settings, str(video), name, wall, assess).messages(progress.advance):
-            typer.echo(message.line())
+            _print(message.line())
 
 
 @app.command()
@@ -111,55 +114,67 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> No
 
         described = alert_schema()
     described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    typer.echo(json.dumps(described, indent=2))
+    _print(json.dumps(described, indent=2))
 
 
 def main() -> NoReturn:
     """Run the command line and exit with its code; a user's mistake ends in one line, never in a traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
-    except click.UsageError as error:
+    except UsageError as error:
         _say(error.format_message())
         code = os.EX_USAGE
-    except click.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         code = EX_INTERRUPTED
-    except (ConfigError, ModelError) as error:
-        _say(str(error))
-        code = os.EX_CONFIG
-    except CaptureError as error:
-        _say(str(error))
-        code = os.EX_NOINPUT
-    except BrokenPipeError:
-        # Whoever read the results is gone; nothing may be written to stdout at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = os.EX_CANTCREAT
     except SurveilError as error:
         _say(str(error))
-        code = _code_of(error)
+        code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), EX_FAULT)
     sys.exit(code or 0)
 
 
-def _code_of(error: SurveilError) -> int:
-    from surveil.config.secret import SecretError
+class OutputError(SurveilError):
+    """Results cannot be written to stdout."""
 
-    if isinstance(error, SecretError):
-        return os.EX_CONFIG
-    return EX_FAULT if isinstance(error, AssessorError) else os.EX_CANTCREAT
+
+# The first that fits. An assessor's fault reaches the command line only when its model cannot be loaded.
+_CODES: dict[type[SurveilError], int] = {
+    ConfigError: os.EX_CONFIG,
+    SecretError: os.EX_CONFIG,
+    ModelError: os.EX_CONFIG,
+    AssessorError: os.EX_CONFIG,
+    CaptureError: os.EX_NOINPUT,
+    StorageError: os.EX_CANTCREAT,
+    OutputError: os.EX_CANTCREAT,
+}
+
+
+def _print(text: str) -> None:
+    """Write one result to stdout, at once: whoever reads along sees an alert when it is there."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # What could not be written stays in Python's buffer, and would be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"the results cannot be written: {(error.strerror or str(error)).lower()}") from None
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{redact(text)}\n")
+    with contextlib.suppress(OSError):  # nobody is left to hear it
+        sys.stderr.write(f"{redact(text)}\n")
 
 
 def _camera_of(settings: Config, camera: str | None) -> str:
     if camera is None:
         return next(iter(settings.cameras))
     if camera not in settings.cameras:
-        raise click.BadParameter(f"there is no camera {camera}; there are {', '.join(settings.cameras)}")
+        raise typer.BadParameter(f"there is no camera {camera}; there are {', '.join(settings.cameras)}")
     return camera
 
 
 def _time(text: str) -> float:
     moment = datetime.fromisoformat(text)
+    if not 1970 <= moment.year < 9000:  # ids count milliseconds from 1970
+        raise ValueError(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -6,7 +6,8 @@ SurveilError
 │   └── EndOfFile       a recorded file is over
 ├── ModelError          a detector model cannot be loaded or run
 ├── AssessorError       the VLM gave no usable answer
-└── BrokerError         the MQTT broker cannot be reached or refuses
+├── BrokerError         the MQTT broker cannot be reached or refuses
+└── StorageError        the storage path cannot be written
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class AssessorError(SurveilError):
 
 class BrokerError(SurveilError):
     """The MQTT broker cannot be reached or refuses."""
+
+
+class StorageError(SurveilError):
+    """The storage path cannot be written."""
 
 
 class FrameSource(Protocol):

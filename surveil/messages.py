@@ -158,7 +158,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AssessmentRequest:
-    """A question to the VLM about one incident. `deadline_at` is monotonic; after it no answer is wanted."""
+    """A question to the VLM about one incident. `deadline_at` is monotonic; after it no answer is wanted.
+
+    One that is not `within_budget` has no keyframes and is shed: it is asked only so that the accounts add up.
+    """
 
     incident: str
     camera: str
@@ -167,6 +170,7 @@ class AssessmentRequest:
     deadline_at: float
     keyframes: tuple[Keyframe, ...]
     facts: Facts
+    within_budget: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,17 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from surveil.messages import Frame
+
+
+class _Frames(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Return the number of frames so far, and how many a second once that is known."""
+        speed = f", {task.speed:.0f} a second" if task.speed else ""
+        return Text(f"{task.completed:.0f} frames{speed}")
 
 
 class FrameProgress:
@@ -19,8 +27,7 @@ class FrameProgress:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f} frames, {task.speed:.0f} a second"),
-            TaskProgressColumn(),
+            _Frames(),
             TimeElapsedColumn(),
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),

@@ -10,7 +10,6 @@ DETECTOR = "surveil.detect.yolo:load"
 SOURCES = {
     "rtsp": "surveil.capture.rtsp:RtspSource",
     "rtsps": "surveil.capture.rtsp:RtspSource",
-    "file": "surveil.capture.video_file:VideoFile",
 }
 
 

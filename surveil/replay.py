@@ -38,7 +38,7 @@ class Replay:
         self._source((imgsz, imgsz)).close()  # an unreadable file is told before a model is loaded
         detector = build.detector(self._config)
         source = self._source(detector.input_size)
-        assessor = build.assessor(self._config, SystemClock()) if self._assess else None
+        assessor = build.assessor(self._config) if self._assess else None
         tracking = Tracking(detector, [self._camera], self._config.detector.confidence)
         policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
         with asyncio.Runner() as runner:
@@ -117,6 +117,8 @@ class _Oracle:
         began = self._clock.monotonic()
         asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
         ended = Assessment(request.incident, request.camera, "failed")
+        if not request.within_budget:
+            return replace(ended, state="shed", error="over assessor.per_minute")
         try:
             answer = self._runner.run(asyncio.wait_for(self._assessor.assess(asked), PATIENCE_SECONDS))
         except AssessorError as error:

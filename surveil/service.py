@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -26,7 +26,7 @@ from surveil.deliver.mqtt import Broker, MqttLink
 from surveil.deliver.outbox import Outbox
 from surveil.deliver.wire import SCHEMA, Envelope
 from surveil.detect.detection import DetectionStage, Tracking
-from surveil.interfaces import SurveilError
+from surveil.interfaces import StorageError
 from surveil.logs import Fold
 from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observation
 from surveil.metrics import Metrics
@@ -43,14 +43,12 @@ STATS_SECONDS = 10.0
 WATCHDOG_SECONDS = 5.0
 STALE_SECONDS = 20.0
 """A detector that has not moved for so long hangs: systemd's watchdog is no longer fed."""
+HUNG_SECONDS = 60.0
+"""Where no watchdog ends a hanging daemon, it ends itself."""
 STOP_SECONDS = 9.0
-"""The whole shutdown; each step spends from what the ones before it left."""
+"""The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
 Inbox = Channel[Observation | Assessment | CameraStatus]
-
-
-class StorageError(SurveilError):
-    """The storage path cannot be written."""
 
 
 @dataclass
@@ -81,8 +79,8 @@ class Service:
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             self.startup()
-            fatal = self.main_loop()
-            self.shutdown()
+            fatal = self._faulty_main_loop()
+            self.shutdown(clean=not fatal)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -101,7 +99,7 @@ class Service:
         detector = build.detector(config)
         _log.info("detector: %s, %d labels", detector.name, len(detector.labels))
 
-        assessor = build.assessor(config, clock)
+        assessor = build.assessor(config)
         queue = UrgencyQueue()
         self._policy = Policy(config, assesses=assessor is not None, entropy=random_entropy)
         self._assessment = (
@@ -134,6 +132,14 @@ class Service:
         for grabber in self._grabbers:
             grabber.start()
 
+    def _faulty_main_loop(self) -> bool:
+        """Run the main loop; a fault of ours in it must not cost the alerts that are on their way."""
+        try:
+            return self.main_loop()
+        except Exception:  # noqa: BLE001
+            _log.exception("a fault in the main loop")
+            return True
+
     def main_loop(self) -> bool:
         """Decide until a signal comes; return whether a fault ended it."""
         ready = False
@@ -156,28 +162,35 @@ class Service:
             if self._detection.fault is not None:
                 _log.critical("the detector keeps failing: %s", self._detection.fault)
                 return True
+            if now - self._detection.heartbeat > HUNG_SECONDS:
+                _log.critical("the detector has not moved for %d s", HUNG_SECONDS)
+                return True
         return False
 
-    def shutdown(self) -> None:
-        """Stop in the order in which things flow, within STOP_SECONDS; nothing decided is left untold."""
+    def shutdown(self, clean: bool = True) -> None:
+        """Stop in the order in which things flow, within STOP_SECONDS; nothing decided is left untold.
+
+        After a fault (not `clean`) the broker is left to speak our last will instead of `stopped`.
+        """
         systemd.notify("STOPPING=1", "STATUS=stopping")
         _log.info("stopping")
         deadline = _Deadline(self._clock, self._clock.monotonic() + STOP_SECONDS)
         for grabber in self._grabbers:
             grabber.stop()
+        grabbing = _Deadline(self._clock, self._clock.monotonic() + 2.0)
         for grabber in self._grabbers:
-            if not grabber.join(deadline.left(2.0)):
+            if not grabber.join(grabbing.left(2.0)):
                 _log.warning("camera=%s a blocked read is left to the end of the process", grabber.camera)
-        if not self._detection.stop(deadline.left(3.0)):
+        if not self._detection.stop(deadline.left(1.5)):
             _log.warning("the detector did not stop in time")
         self._drain()
         if self._assessment is not None and not self._assessment.stop(deadline.left(2.0)):
             _log.warning("the assessor did not stop in time")
         self._drain()
         self._act(self._policy.end_all("restart", "the daemon stopped before the answer", self._now()))
-        if not self._delivery.stop(deadline.left(2.0)):
+        if not self._delivery.stop(deadline.left(1.5)):
             _log.warning("not every alert could be made into a message in time")
-        if not self._link.stop(deadline.left(3.0)):
+        if not self._link.stop(deadline.left(2.0), clean):
             _log.warning("the broker did not take everything in time; what was not delivered is lost")
         _log.info("stopped")
 
@@ -193,7 +206,8 @@ class Service:
         self._frames.put(frame)
 
     def _on_status(self, status: CameraStatus) -> None:
-        self._inbox.put(status, timeout=5.0)
+        if not self._inbox.put(status, timeout=5.0):
+            self._fold.warn(f"camera={status.camera} a state was lost: the main loop does not keep up")
 
     def _dropped(self, camera: str) -> None:
         self._metrics.count("frames_dropped", camera)
@@ -228,12 +242,12 @@ class Service:
             if decision.alert is not None:
                 self._delivery.deliver(decision)
             if decision.request is not None and self._assessment is not None:
-                self._assessment.submit(decision.request)
+                self._take(self._assessment.submit(decision.request))
 
     def _tick(self) -> None:
         self._act(self._policy.tick(self._now()))
         for grabber in self._grabbers:
-            grabber.check()
+            self._take(grabber.check())
 
     def _tell_ready(self) -> bool:
         if self._assessment is not None and not self._assessment.wait_ready(0):
@@ -246,7 +260,11 @@ class Service:
         return True
 
     def _tell_stats(self, now: float) -> None:
-        self._link.pass_on("stats", self._stats.payload(self._statuses, now))
+        told = self._stats.payload(self._statuses, now)
+        self._link.pass_on("stats", told)
+        for name, status in self._statuses.items():
+            self._statuses[name] = replace(status, fps=self._stats.fps(name))
+            self._retain_status(self._statuses[name])
         up = sum(status.state == "online" for status in self._statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
 
@@ -254,7 +272,7 @@ class Service:
         payload = {
             "state": status.state,
             "since": utc_text(status.since),
-            "fps": status.fps,
+            "fps": round(status.fps) if status.state == "online" else 0,
             "detail": status.detail,
             "off": [],
         }

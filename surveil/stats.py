@@ -34,17 +34,23 @@ class Stats:
         self._queue = queue
         self._outbox = outbox
         self._rates = Rates(metrics)
+        self._fps: dict[str, float] = {}
+
+    def fps(self, camera: str) -> float:
+        """Return a camera's frames a second, as the last payload told them."""
+        return self._fps.get(camera, 0.0)
 
     def payload(self, cameras: dict[str, CameraStatus], now: float) -> bytes:
         """Return the JSON; `now` is monotonic seconds."""
         counted = self._metrics.counted
         ends = {state: counted("assessments", state) for state in ENDS}
         outbox = self._outbox()
+        self._fps = {name: self._rates.rate("frames", name, now) for name in cameras}
         return json.dumps(
             {
                 "cameras": {
                     name: {
-                        "fps_in": self._rates.rate("frames", name, now),
+                        "fps_in": self._fps[name],
                         "fps_detected": self._rates.rate("frames_detected", name, now),
                         "dropped": counted("frames_dropped", name),
                         "state": status.state,

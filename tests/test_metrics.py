@@ -7,7 +7,12 @@ from surveil.metrics import SAMPLES, Metrics
 
 def test_counters_add_up_over_threads() -> None:
     metrics = Metrics()
-    threads = [threading.Thread(target=lambda: [metrics.count("frames", "a") for _ in range(500)]) for _ in range(4)]
+
+    def count() -> None:
+        for _ in range(500):
+            metrics.count("frames", "a")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

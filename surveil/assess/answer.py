@@ -68,7 +68,7 @@ def read(text: str, model: str) -> Answer:
         said = SecurityAnswer.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(key) for key in first["loc"]) or "answer"
+        place = clean(".".join(str(key) for key in first["loc"])) or "answer"
         raise AssessorError(f"the answer is out of its bounds: {place[:60]}: {first['msg'][:100]}") from None
     return Answer(
         score=said.risk_score,

@@ -55,13 +55,14 @@ class AssessmentStage:
         """Wait until the model is loaded, or known not to load; False when that took too long."""
         return self._ready.wait(timeout)
 
-    def submit(self, request: AssessmentRequest) -> None:
-        """Ask; called by the main loop. The end comes through `hand_on`."""
+    def submit(self, request: AssessmentRequest) -> Assessment | None:
+        """Ask; called by the main loop, which is handed the end of what is shed at once. Other ends come later."""
         self._metrics.count("assessments_asked")
+        if not request.within_budget:
+            return self._ended(request, "shed", error="over assessor.per_minute")
         shed = self._queue.offer(request)
-        if shed is not None:
-            self._end(shed, "shed", error="more urgent incidents came first")
         self._call(self._wake)
+        return None if shed is None else self._ended(shed, "shed", error="more urgent incidents came first")
 
     def stop(self, timeout: float) -> bool:
         """Give up what runs and waits, close the model; False when that took longer than `timeout` seconds."""
@@ -78,25 +79,27 @@ class AssessmentStage:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         # Deadlines hold from the first moment, also while the model is still loading.
-        expiry = asyncio.create_task(self._expire())
+        tasks = [asyncio.create_task(self._expire()), asyncio.create_task(self._work())]
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in [*tasks, stopping]:
+            task.cancel()
+        # A fault of ours in one of the tasks ends the stage, and must not pass in silence.
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                _log.error("a fault in the assessment stage", exc_info=outcome)
+        await self._assessor.close()
+        while (waiting := self._queue.pop()) is not None:
+            self._end(waiting, "failed", error=_STOPPED)
+        self._ready.set()
+
+    async def _load(self) -> None:
         try:
             self.model = await self._assessor.start()
         except AssessorError as error:
             self._fault = str(error)
             _log.error("there will be no assessments: %s", error)
         self._ready.set()
-        tasks = [expiry, asyncio.create_task(self._work())]
-        stopping = asyncio.create_task(self._stopping.wait())
-        # A fault of ours in one of the tasks must not pass in silence: it ends the stage, and is raised below.
-        await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
-        for task in [*tasks, stopping]:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.error("a fault in the assessment stage", exc_info=outcome)
-        while (waiting := self._queue.pop()) is not None:
-            self._end(waiting, "failed", error=_STOPPED)
-        await self._assessor.close()
 
     async def _expire(self) -> None:
         while True:
@@ -105,6 +108,7 @@ class AssessmentStage:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _work(self) -> None:
+        await self._load()
         while True:
             request = self._queue.pop()
             if request is None:
@@ -134,14 +138,15 @@ class AssessmentStage:
     def _end(
         self, request: AssessmentRequest, state: AssessmentState, answer: Answer | None = None, error: str | None = None
     ) -> None:
+        self._hand_on(self._ended(request, state, answer, error))
+
+    def _ended(
+        self, request: AssessmentRequest, state: AssessmentState, answer: Answer | None = None, error: str | None = None
+    ) -> Assessment:
         took = self._clock.monotonic() - request.triggered_at
         self._metrics.count("assessments", state)
         if state == "done":
             self._metrics.sample("assessment_seconds", took)
-        _log.info(
-            "camera=%s alert=%s assessment %s after %.1f s%s",
-            request.camera, request.incident, state, took, f": {error}" if error else "",
-        )  # fmt: skip
-        self._hand_on(
-            Assessment(request.incident, request.camera, state, answer, latency_ms=round(took * 1000), error=error)
-        )
+        why = f": {error}" if error else ""
+        _log.info("camera=%s alert=%s assessment %s after %.1f s%s", request.camera, request.incident, state, took, why)
+        return Assessment(request.incident, request.camera, state, answer, latency_ms=round(took * 1000), error=error)

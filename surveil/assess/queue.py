@@ -11,7 +11,7 @@ CAPACITY = 64
 
 
 class UrgencyQueue:
-    """Waiting requests, the most urgent first; one for each incident, a newer one replaces an older one."""
+    """Waiting requests, the most urgent first. Safe from every thread."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._waiting: list[AssessmentRequest] = []
@@ -21,7 +21,6 @@ class UrgencyQueue:
     def offer(self, request: AssessmentRequest) -> AssessmentRequest | None:
         """Take in a request; return the one that had to be shed for it, which may be `request` itself."""
         with self._lock:
-            self._waiting = [waiting for waiting in self._waiting if waiting.incident != request.incident]
             bisect.insort(self._waiting, request, key=_urgency)
             return self._waiting.pop() if len(self._waiting) > self._capacity else None
 

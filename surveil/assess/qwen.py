@@ -13,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from surveil.assess import answer, prompt
-from surveil.clock import Clock
 from surveil.interfaces import AssessorError
 from surveil.messages import Answer, AssessmentRequest, Image
 
@@ -29,13 +28,12 @@ class QwenAssessor:
         language: of the answer's sentences (BCP 47).
     """
 
-    def __init__(self, model: str, language: str, clock: Clock) -> None:
+    def __init__(self, model: str, language: str) -> None:
         self._model = model
         self._language = language
-        self._clock = clock
         self._name = ""
         self._pool: ProcessPoolExecutor | None = None
-        self._busy = asyncio.Lock()
+        self._restart: asyncio.Task[str] | None = None
 
     async def start(self) -> str:
         """Start the worker and load the model in it; return the model's name. Raises AssessorError."""
@@ -51,22 +49,22 @@ class QwenAssessor:
 
     async def assess(self, request: AssessmentRequest) -> Answer:
         """Answer one request; one that finds the worker dead is asked once more of a new one."""
-        async with self._busy:
-            try:
-                return await self._ask(request)
-            except BrokenProcessPool:
-                _log.error("camera=%s alert=%s the model's process died; it is started anew",
-                           request.camera, request.incident)  # fmt: skip
-                await self.close()
-                await self.start()
-                try:
-                    return await self._ask(request)
-                except BrokenProcessPool:
-                    await self.close()
-                    raise AssessorError("the model's process died twice over this request") from None
+        try:
+            return await self._ask(request)
+        except BrokenProcessPool:
+            _log.error("camera=%s alert=%s the model's process died", request.camera, request.incident)
+            await self.close()
+        try:
+            return await self._ask(request)
+        except BrokenProcessPool:
+            await self.close()
+            raise AssessorError("the model's process died twice over this request") from None
 
     async def close(self) -> None:
         """End the worker, also in the middle of an answer."""
+        if self._restart is not None and self._restart is not asyncio.current_task():
+            self._restart.cancel()
+            self._restart = None
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -76,16 +74,26 @@ class QwenAssessor:
         await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
     async def _ask(self, request: AssessmentRequest) -> Answer:
-        if self._pool is None:
-            await self.start()
+        if self._pool is None or self._restart is not None:
+            await self._restarted()
         text = await self._run(
             _generate,
             prompt.SYSTEM,
             prompt.question(request, self._language),
             [keyframe.image for keyframe in request.keyframes],
-            max(0.5, request.deadline_at - self._clock.monotonic()),
+            request.deadline_at,
         )
         return answer.read(text, self._name)
+
+    async def _restarted(self) -> None:
+        """Wait for a new worker. Loading takes as long as it takes: a request that gives up does not stop it."""
+        if self._restart is None:
+            self._restart = asyncio.create_task(self.start())
+        try:
+            await asyncio.shield(self._restart)
+        finally:
+            if self._restart is not None and self._restart.done():
+                self._restart = None
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         """Run `call` in the worker. Raises AssessorError for its faults, BrokenProcessPool for its death."""
@@ -130,7 +138,7 @@ def _load(model: str, schema: dict[str, Any]) -> str:
     return qwen_model.load(model, schema)
 
 
-def _generate(system: str, question: str, images: list[Image], seconds: float) -> str:
+def _generate(system: str, question: str, images: list[Image], deadline_at: float) -> str:
     from surveil.assess import qwen_model
 
-    return qwen_model.generate(system, question, images, seconds)
+    return qwen_model.generate(system, question, images, deadline_at)

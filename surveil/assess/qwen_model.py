@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ class _Resident:
         # Half precision where the hardware computes in it; on a CPU that would only be slower.
         dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self.processor = AutoProcessor.from_pretrained(folder)
-        self.processor.tokenizer.padding_side = "left"
-        self.model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
-        self.model = self.model.to(self.device).eval()
+        # device_map: straight to the GPU, since the host of a small box has not the memory for a copy.
+        self.model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, device_map=self.device)
+        self.model.eval()
         size = self.model.config.get_text_config().vocab_size
         vocabulary = xgrammar.TokenizerInfo.from_huggingface(self.processor.tokenizer, vocab_size=size)
         compiler = xgrammar.GrammarCompiler(vocabulary)
@@ -59,7 +60,7 @@ def load(model: str, schema: dict[str, Any]) -> str:
         raise AssessorError(f"{model} is a model of the kind {kind}, not Qwen2.5-VL")
     try:
         _resident = _Resident(model, schema)
-        generate("Warm up.", "Answer.", [np.zeros((56, 56, 3), np.uint8)], 60.0, max_new_tokens=4)
+        generate("Warm up.", "Answer.", [np.zeros((56, 56, 3), np.uint8)], time.monotonic() + 600, max_new_tokens=4)
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise over a folder is told as one line
         raise AssessorError(_why_not(model, error)) from None
     precision = str(_resident.model.dtype).removeprefix("torch.")
@@ -67,17 +68,22 @@ def load(model: str, schema: dict[str, Any]) -> str:
 
 
 def generate(
-    system: str, question: str, images: list[Image], seconds: float, max_new_tokens: int = MAX_NEW_TOKENS
+    system: str, question: str, images: list[Image], deadline_at: float, max_new_tokens: int = MAX_NEW_TOKENS
 ) -> str:
     """Return the model's text for one question.
 
     Args:
         images: in the order in which they are shown; blue first, sides multiples of 28 pixels.
-        seconds: after which the model stops by itself, since nobody waits any longer.
+        deadline_at: monotonic seconds, the same in all processes of a machine; nobody waits for an answer after.
+
+    Raises AssessorError. Ends the process after a CUDA fault, which would break every later answer too.
     """
     here = _resident
     if here is None:
         raise AssessorError("the model is not loaded")
+    left = deadline_at - time.monotonic()
+    if left <= 0:
+        raise AssessorError("the deadline was over before the model was free")
     pictures = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
     inputs = here.processor(
         text=[_conversation(here.processor, system, question, len(pictures))],
@@ -85,14 +91,22 @@ def generate(
         return_tensors="pt",
         do_resize=False,
     ).to(here.device)
-    with torch.inference_mode():
-        tokens = here.model.generate(
-            **inputs,
-            max_new_tokens=max_new_tokens,
-            max_time=seconds,
-            do_sample=False,
-            logits_processor=[xgrammar.contrib.hf.LogitsProcessor(here.grammar)],
-        )
+    try:
+        with torch.inference_mode():
+            tokens = here.model.generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                max_time=left,
+                do_sample=False,
+                logits_processor=[xgrammar.contrib.hf.LogitsProcessor(here.grammar)],
+            )
+    except torch.cuda.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise AssessorError("the GPU has not enough free memory for this answer") from None
+    except RuntimeError as error:
+        if "CUDA error" in str(error):
+            os._exit(1)
+        raise
     answer = tokens[0, inputs["input_ids"].shape[1] :]
     return str(here.processor.tokenizer.decode(answer, skip_special_tokens=True))
 

@@ -19,7 +19,7 @@ from surveil.logs import Fold
 from surveil.messages import Image
 
 _log = logging.getLogger(__name__)
-_BROKEN_PACKETS = 200
+_BROKEN_PACKETS = 1000
 """So many undecodable packets in a row are no glitch but a stream that cannot be read."""
 
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)

@@ -60,13 +60,13 @@ class Grabber:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def check(self) -> None:
-        """Tell of a stall; called by the service, since a blocked read cannot tell it itself."""
+    def check(self) -> CameraStatus | None:
+        """Return that the camera stalls, once; asked by the service, since a blocked read cannot tell it itself."""
         with self._state_lock:
             silent = self._clock.monotonic() - self._last_frame
-            stalled = self._state == "online" and silent > STALL_SECONDS
-        if stalled:
-            self._tell("stalled", f"no picture for {silent:.0f} s")
+            if self._state != "online" or silent <= STALL_SECONDS:
+                return None
+        return self._noted("stalled", f"no picture for {silent:.0f} s")
 
     def run(self) -> None:
         """Read the camera until stopped; only the end of a file ends it before."""
@@ -112,12 +112,18 @@ class Grabber:
             self._tell("online", f"seen at {width}x{height}")
 
     def _tell(self, state: CameraState, detail: str = "") -> None:
+        status = self._noted(state, detail)
+        if status is not None:
+            self._on_status(status)
+
+    def _noted(self, state: CameraState, detail: str) -> CameraStatus | None:
+        """Log a change and return it; None when there is nothing new."""
         with self._state_lock:
             if (state, detail) == self._told:
-                return
+                return None
             self._told = (state, detail)
             self._state = state
         if state != "connecting":
             level = logging.INFO if state == "online" else logging.WARNING
             _log.log(level, "camera=%s is %s%s", self.camera, state, f": {detail}" if detail else "")
-        self._on_status(CameraStatus(self.camera, state, self._clock.wall(), detail))
+        return CameraStatus(self.camera, state, self._clock.wall(), detail)

@@ -48,6 +48,8 @@ class RtspSource:
                     "rtsp_transport": self._transport,
                     # Only the picture: sound that goes on must not hide a picture that does not.
                     "allowed_media_types": "video",
+                    # SDP and key frames say enough: FFmpeg's default of 5 s would only delay the first picture.
+                    "analyzeduration": "500000",
                     "fflags": "nobuffer",
                     "flags": "low_delay",
                     "max_delay": "500000",
@@ -92,5 +94,6 @@ class RtspSource:
             asked = "refuses this user name or password" if self._credentials else "wants a user name and a password"
             return AuthFailed(f"{place} {asked}")
         if "404" in why:
-            return CaptureError(f"{place} has no stream at {parts.path or '/'}")
+            # The path is not told: cameras there are that want a password in it.
+            return CaptureError(f"{place} has no stream at the path of its source")
         return CaptureError(f"{place}: {why}")

@@ -14,6 +14,8 @@ from surveil.clock import Clock
 from surveil.interfaces import CaptureError, EndOfFile
 from surveil.messages import Frame
 
+LATE_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -30,6 +32,12 @@ class Pace:
         """Wait for the moment `at`; False when playing stopped meanwhile."""
         return not self.stop.wait(max(0.0, at - self.clock.monotonic()))
 
+    def lateness(self, at: float) -> float:
+        """Return by how much all that follows must be later: a machine too slow for the file, or one that slept,
+        goes on from now, as a camera would."""
+        late = self.clock.monotonic() - at
+        return late if late > LATE_SECONDS else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Unpaced:
@@ -44,6 +52,10 @@ class Unpaced:
     def wait_until(self, at: float) -> bool:  # noqa: ARG002 - the other pace needs it
         """Return at once."""
         return True
+
+    def lateness(self, at: float) -> float:  # noqa: ARG002
+        """Return 0: nothing is ever late."""
+        return 0.0
 
 
 class VideoFile:
@@ -77,6 +89,8 @@ class VideoFile:
             for own, step, decoder, picture in self._pictures():
                 if not self._pace.wait_until(at + own):
                     return
+                late = self._pace.lateness(at + own)
+                at, wall = at + late, wall + late
                 small = decoder.small(picture)
                 yield Frame(self._camera, index, at + own, wall + own, small, full(picture))
                 index += 1

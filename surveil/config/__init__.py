@@ -3,7 +3,7 @@
 from surveil.config.document import ConfigError, Problem
 from surveil.config.load import load
 from surveil.config.rules import PersonSettings, RuleSettings
-from surveil.config.secret import Secret
+from surveil.config.secret import Secret, SecretError
 from surveil.config.settings import Alerts, Assessor, Camera, Config, Detector, Mqtt, Storage
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Problem",
     "RuleSettings",
     "Secret",
+    "SecretError",
     "Storage",
     "load",
 ]

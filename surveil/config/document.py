@@ -120,12 +120,15 @@ class _Builder:
             raise _Refused(event.start_mark, f"is nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _Refused(event.start_mark, f"the anchor {event.anchor} is not known here")
+                raise _Refused(
+                    event.start_mark,
+                    "an alias of an anchor that is not known here; text that begins with * needs quotes",
+                )
             value, size = self._anchors[event.anchor]
             self._grow(size, event)
             return value
         if event.tag not in {None, "!"}:
-            raise _Refused(event.start_mark, f"the tag {event.tag} is not allowed")
+            raise _Refused(event.start_mark, "a tag is not allowed; text that begins with ! needs quotes")
         before = self._values
         self._grow(1, event)
         value = self._collect(event, path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from surveil.config.document import Key
 from surveil.config.settings import Camera, Config
@@ -40,7 +42,7 @@ _NODE: dict[Path, Callable[[Any], bool]] = {
     ("web", "public_url"): _is(None),
 }
 _CAMERA: dict[str, Callable[[Any], bool]] = {
-    "source": lambda source: not source.startswith(("http://", "https://", "/dev/video", "folder:")),
+    "source": lambda source: urlsplit(source).scheme in {"", "rtsp", "rtsps"} and not source.startswith("/dev/"),
     "detail": _is(None),
     "zones": _is({}),
     "lines": _is({}),
@@ -79,4 +81,6 @@ def _of_camera(path: Path, camera: Camera) -> Iterator[tuple[Path, str]]:
 
 
 def _say(value: Any) -> str:
-    return f"{value} {_LATER}" if isinstance(value, str | int | float) else f"this key {_LATER}; leave it out"
+    if isinstance(value, str) and re.fullmatch(r"[\w.]{1,40}", value):  # never a URL, which may hold a secret
+        return f"{value} {_LATER}"
+    return f"this {_LATER}; leave it out"

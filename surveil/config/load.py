@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,44 +33,92 @@ def load(file: Path) -> Config:
     document = parse(file, text)
     if not isinstance(document.data, dict):
         raise ConfigError(file, [Problem(1, "cameras", "is required: name at least one camera and its source")])
-    try:
-        # JSON on the way, because strict validation takes a list for a tuple there and nowhere else.
-        config = Config.model_validate_json(json.dumps(document.data))
-    except ValidationError as error:
-        # URLs off: they would name the library's version, which is no help to an operator.
-        problems = [_problem(document, details) for details in error.errors(include_url=False, include_input=False)]
-        raise ConfigError(file, _in_order(problems)) from None
-    late = [Problem(document.line(path), _text(path), what) for path, what in _beyond_types(config)]
-    if late:
-        raise ConfigError(file, _in_order(late))
+    config, wrong = _validated(document.data)
+    problems = [_problem(document, path, details) for path, details in wrong]
+    if config is None or wrong:
+        # What is right in a file with mistakes is looked at all the same, so that all is told at once.
+        config = _without(document.data, wrong)
+    if config is not None:
+        problems += [Problem(document.line(path), _text(path), what) for path, what in _beyond_types(config, wrong)]
+    if problems or config is None:
+        raise ConfigError(file, _in_order(problems))
     return config
 
 
-def _beyond_types(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+Wrong = list[tuple[tuple[Key, ...], ErrorDetails]]
+
+
+def _validated(data: Any) -> tuple[Config | None, Wrong]:
+    try:
+        # JSON on the way, because strict validation takes a list for a tuple there and nowhere else.
+        return Config.model_validate_json(json.dumps(data)), []
+    except ValidationError as error:
+        # URLs off: they would name the library's version, which is no help to an operator.
+        found = error.errors(include_url=False, include_input=False)
+        return None, [(_real_path(data, details["loc"]), details) for details in found]
+
+
+def _without(data: Any, wrong: Wrong) -> Config | None:
+    """Return the config that is left when every wrong value is taken out; None when it is still none."""
+    rest = json.loads(json.dumps(data))
+    config: Config | None = None
+    for _ in range(4):  # what lacks a key that was taken out is wrong in turn
+        # From the end, so that the places of list items before hold.
+        for path, _ in sorted(wrong, key=lambda item: [str(key).zfill(9) for key in item[0]], reverse=True):
+            _take_out(rest, path)
+        config, wrong = _validated(rest)
+        if config is not None:
+            break
+    return config
+
+
+def _take_out(data: Any, path: tuple[Key, ...]) -> None:
+    """Remove what is at `path`; where nothing is, a required key is missing, and what lacks it goes."""
+    for key in path[:-1]:
+        data, around, last = _inside(data, key), data, key
+        if data is None:
+            return
+    if path and _inside(data, path[-1]) is not None:
+        del data[path[-1]]
+    elif len(path) > 1:
+        del around[last]
+
+
+def _inside(data: Any, key: Key) -> Any:
+    if isinstance(data, dict):
+        return data.get(str(key))
+    return data[key] if isinstance(data, list) and isinstance(key, int) and key < len(data) else None
+
+
+def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...], str]]:
     yield from not_landed(config)
     for name, camera in config.cameras.items():
-        source = Path(camera.source)
-        if "://" not in camera.source and not camera.source.startswith("/dev/") and not source.is_file():
-            yield ("cameras", name, "source"), f"there is no file {source}"
+        is_file = "://" not in camera.source and not camera.source.startswith(("/dev/", "folder:"))
+        if is_file and not os.path.isfile(camera.source):
+            yield ("cameras", name, "source"), "there is no such file"
         for number, rule in enumerate(camera.rules):
             for key, known in (("zone", camera.zones), ("line", camera.lines)):
                 wanted = getattr(rule, key, None)
-                if wanted is not None and wanted not in known:
+                broken = any(path[:3] == ("cameras", name, f"{key}s") for path, _ in wrong)
+                if wanted is not None and wanted not in known and not broken:
                     there = ", ".join(known) or "none"
                     yield ("cameras", name, "rules", number, key), f"there is no {key} {wanted} here (there: {there})"
         if camera.password is not None and camera.username is None:
             yield ("cameras", name, "password"), "needs a username: beside it"
+    if config.mqtt.password is not None and config.mqtt.username is None:
+        yield ("mqtt", "password"), "needs a username: beside it"
     yield from _model_files(config)
 
 
 def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     detector = config.detector
-    if not Path(detector.model).exists() and not is_detector_name(detector):
+    if not os.path.exists(detector.model) and not is_detector_name(detector):
         yield ("detector", "model"), f"there is no model {detector.model}"
-    elif Path(detector.model).is_dir() and detector.sha256:
+    elif os.path.isdir(detector.model) and detector.sha256:
         yield ("detector", "sha256"), "pins a file, and this model is a folder"
     model = config.assessor.model
-    if config.assessor.backend == "qwen" and not Path(model).exists() and not _HUB_NAME.fullmatch(model):
+    hub_name = _HUB_NAME.fullmatch(model) and not os.path.isdir(model.split("/", maxsplit=1)[0])
+    if config.assessor.backend == "qwen" and not os.path.exists(model) and not hub_name:
         yield ("assessor", "model"), f"there is no folder {model}"
 
 
@@ -82,8 +131,7 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
 
 
-def _problem(document: Document, details: ErrorDetails) -> Problem:
-    path = _real_path(document.data, details["loc"])
+def _problem(document: Document, path: tuple[Key, ...], details: ErrorDetails) -> Problem:
     return Problem(document.line(path), _text(path), _words(details, path))
 
 

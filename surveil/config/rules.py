@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from surveil.messages import Level
@@ -37,14 +37,29 @@ def _window(text: str) -> str:
 Window = Annotated[str, AfterValidator(_window)]
 
 
+def _several(value: Any) -> Any:
+    """Take one text for a list of one."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+Windows = Annotated[
+    tuple[Window, ...],
+    Field(max_length=24),
+    BeforeValidator(_several, json_schema_input_type=Window | tuple[Window, ...]),
+]
+Modes = Annotated[
+    tuple[Name, ...], Field(max_length=32), BeforeValidator(_several, json_schema_input_type=Name | tuple[Name, ...])
+]
+
+
 class _Base(Strict):
     """What every rule may say. `severity` null is the rule's own default."""
 
     name: Name | None = None
     severity: Severity | None = None
     cooldown: Seconds | None = None
-    schedule: Annotated[tuple[Window, ...], Field(max_length=24)] = ()
-    modes: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+    schedule: Windows = ()
+    modes: Modes = ()
 
 
 class _Seen(_Base):

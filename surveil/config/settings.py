@@ -33,8 +33,12 @@ def _source(text: str) -> str:
         return text
     if parts.scheme not in {"rtsp", "rtsps", "http", "https"}:
         raise _fault(f"{parts.scheme}:// is no camera; use rtsp[s]://, http[s]://, /dev/videoN, a file or folder:/path")
-    if "@" in parts.netloc:
-        raise _fault("a password inside a URL ends up in logs; write username: and password: as keys of their own")
+    if "@" in text:
+        # Also behind the first slash: `rtsp://user:pass/word@host` has its host there.
+        raise _fault(
+            "a password inside a URL ends up in logs; write username: and password: as keys of their own "
+            "(and %40 for an @ in a path)"
+        )
     if not parts.hostname:
         raise _fault("the URL names no host")
     try:

@@ -27,8 +27,12 @@ from surveil.interfaces import BrokerError
 _log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 30
+GOODBYE_SECONDS = 1.0
 IN_FLIGHT = 20
 PICTURE_SECONDS = 86_400
+_HEADER_BYTES = 1024  # more than topic and properties of a packet need
+_SETTLED_SECONDS = 5.0
+"""A connection that holds for so long is no longer an attempt; one that breaks sooner may be a loop."""
 _NO_LIMIT = 268_435_455  # MQTT's own: a remaining length of four bytes
 _REPEAT_SECONDS = 60.0
 """A broker that stays away is told of again this often."""
@@ -73,11 +77,14 @@ class MqttLink:
         self._farewell: Any = None
         self._goodbye: int | None = None
         self._max_packet = _NO_LIMIT
+        self._window = IN_FLIGHT
+        self._unacknowledged: set[int] = set()
         self._flush_until = 0.0
         self._retained: dict[str, tuple[bytes, int]] = {}
         self._unsent: dict[str, tuple[bytes, int]] = {}
         self._passing: tuple[str, bytes] | None = None
         self._lock = threading.Lock()
+        self._clean = True
         self._stop = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._backoff = Backoff()
@@ -88,12 +95,16 @@ class MqttLink:
         """Start the thread; a broker that is away fails nothing."""
         self._thread.start()
 
-    def stop(self, timeout: float) -> bool:
-        """Flush for at most `timeout` seconds, say `stopped`, hang up; False when that could not be said."""
-        self._flush_until = self._clock.monotonic() + timeout
+    def stop(self, timeout: float, clean: bool = True) -> bool:
+        """Flush within `timeout` seconds, say `stopped` after a `clean` run, hang up; False when messages are left.
+
+        After a fault nothing is said and the connection just ends, so that the broker speaks our last will.
+        """
+        self._clean = clean
+        self._flush_until = self._clock.monotonic() + max(0.0, timeout - GOODBYE_SECONDS)
         self._stop.set()
         self.wake()
-        self._thread.join(timeout + 1.0)
+        self._thread.join(timeout)
         return not self._thread.is_alive() and not len(self._outbox)
 
     def describe(self) -> str:
@@ -139,19 +150,26 @@ class MqttLink:
         client = self._connect()
         try:
             self._await_greeting(client)
-            self._complaint = ("", -_REPEAT_SECONDS)
-            self._backoff.reset()
+            began = self._clock.monotonic()
             _log.info("broker %s is connected", self._broker.place)
             self._publish(client, _Packet("status", b"online", 1, retain=True))
             with self._lock:
                 self._unsent = dict(self._retained)
+                self._passing = None
             self.connected = True
             while not self._stop.is_set() or self._flushing():
                 self._send(client)
+                if self._clock.monotonic() - began > _SETTLED_SECONDS:
+                    self._complaint = ("", -_REPEAT_SECONDS)
+                    self._backoff.reset()
                 self._step(client, 0.05 if self._stop.is_set() else 1.0)
-            self._say_goodbye(client)
+            if self._clean:
+                self._say_goodbye(client)
         finally:
-            client.disconnect()
+            if self._clean:
+                client.disconnect()
+            elif (sock := client.socket()) is not None:
+                sock.close()
 
     def _connect(self) -> paho.Client:
         broker = self._broker
@@ -160,7 +178,6 @@ class MqttLink:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
-        client.max_inflight_messages_set(IN_FLIGHT + 10)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         client.will_set(f"{broker.root}/status", b"offline", qos=1, retain=True)
@@ -173,9 +190,12 @@ class MqttLink:
 
     def _await_greeting(self, client: paho.Client) -> None:
         self._greeting = self._farewell = None
+        self._unacknowledged.clear()
         until = self._clock.monotonic() + CONNECT_SECONDS
         while self._greeting is None:
-            if self._clock.monotonic() > until or self._stop.is_set():
+            if self._stop.is_set():
+                raise BrokerError(f"broker {self._broker.place} had not answered yet")
+            if self._clock.monotonic() > until:
                 raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT 5 broker")
             self._step(client, 0.2)
         if self._greeting.is_failure:
@@ -186,11 +206,14 @@ class MqttLink:
         self._greeting = reason
         # paho does not hold to the broker's limit, and a broker hangs up on what is above it.
         self._max_packet = getattr(properties, "MaximumPacketSize", _NO_LIMIT)
+        # Nor to how many unacknowledged messages it takes.
+        self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._farewell = reason
 
     def _on_publish(self, _client: Any, _data: Any, packet: int, reason: Any, _properties: Any) -> None:
+        self._unacknowledged.discard(packet)
         if packet == self._goodbye:
             self._goodbye = None
         if not reason.is_failure:
@@ -201,21 +224,30 @@ class MqttLink:
             _log.error("%s was refused by the broker: %s", refused.label, str(reason).lower())
 
     def _send(self, client: paho.Client) -> None:
-        with self._lock:
-            unsent, self._unsent = self._unsent, {}
-            passing, self._passing = self._passing, None
-        for topic, (payload, qos) in unsent.items():
+        while len(self._unacknowledged) < self._window and (unsent := self._next_unsent()) is not None:
+            topic, (payload, qos) = unsent
             self._publish(client, _Packet(topic, payload, qos, retain=True))
+        with self._lock:
+            passing, self._passing = self._passing, None
         if passing is not None:
             self._publish(client, _Packet(*passing, qos=0, retain=False))
-        while self._outbox.in_flight < IN_FLIGHT and (head := self._outbox.head()) is not None:
+        while len(self._unacknowledged) < self._window and (head := self._outbox.head()) is not None:
             outgoing, picture = head
-            if picture is not None and len(picture) < self._max_packet - 1024:
+            if len(outgoing.payload) > self._max_packet - _HEADER_BYTES:
+                _log.error("%s is larger than the broker takes (%d bytes)", outgoing.label, self._max_packet)
+                self._outbox.refuse_head()
+                continue
+            if picture is not None and len(picture) < self._max_packet - _HEADER_BYTES:
                 topic = f"{outgoing.camera}/snapshot"
                 self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
             alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json")
-            self._outbox.sent(self._publish(client, alert))
+            self._outbox.sent(self._publish(client, alert), picture)
             _log.info("%s sent", outgoing.label)
+
+    def _next_unsent(self) -> tuple[str, tuple[bytes, int]] | None:
+        with self._lock:
+            topic = next(iter(self._unsent), None)
+            return None if topic is None else (topic, self._unsent.pop(topic))
 
     def _publish(self, client: paho.Client, packet: _Packet) -> int:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -227,6 +259,8 @@ class MqttLink:
         info = client.publish(topic, packet.payload, packet.qos, packet.retain, properties)
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN, paho.MQTT_ERR_AGAIN}:
             raise BrokerError(f"broker {self._broker.place}: {paho.error_string(info.rc)}")
+        if packet.qos:
+            self._unacknowledged.add(info.mid)
         return info.mid
 
     def _step(self, client: paho.Client, timeout: float) -> None:
@@ -257,7 +291,7 @@ class MqttLink:
 
     def _say_goodbye(self, client: paho.Client) -> None:
         self._goodbye = self._publish(client, _Packet("status", b"stopped", 1, retain=True))
-        until = self._clock.monotonic() + 1.0
+        until = self._clock.monotonic() + GOODBYE_SECONDS / 2
         while self._goodbye is not None and self._clock.monotonic() < until:
             self._step(client, 0.05)
 

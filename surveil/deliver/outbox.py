@@ -33,7 +33,7 @@ class Outbox:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._waiting: deque[Outgoing] = deque()
-        self._in_flight: dict[int, Outgoing] = {}
+        self._in_flight: dict[int, tuple[Outgoing, bytes | None]] = {}
         self._pictures: dict[str, bytes] = {}
 
     def append(self, outgoing: Outgoing) -> None:
@@ -54,34 +54,41 @@ class Outbox:
                 return None
             return self._waiting[0], self._pictures.get(self._waiting[0].camera)
 
-    def sent(self, packet: int) -> None:
-        """Say under which packet id the head, and its picture, went out. Only the sending thread may."""
+    def sent(self, packet: int, picture: bytes | None) -> None:
+        """Say under which packet id the head went out, and with which picture. Only the sending thread may."""
         with self._lock:
-            outgoing = self._in_flight[packet] = self._waiting.popleft()
-            self._pictures.pop(outgoing.camera, None)
+            outgoing = self._waiting.popleft()
+            self._in_flight[packet] = (outgoing, picture)
+            if self._pictures.get(outgoing.camera) is picture:  # else a newer one came meanwhile
+                self._pictures.pop(outgoing.camera, None)
 
     def acknowledge(self, packet: int) -> Outgoing | None:
         """Forget a message that has arrived; None for a packet that was none of ours."""
         with self._lock:
-            return self._in_flight.pop(packet, None)
+            outgoing, _ = self._in_flight.pop(packet, (None, None))
+            return outgoing
 
     def refuse(self, packet: int) -> Outgoing | None:
         """Forget a message that the broker will never take, and count it."""
         with self._lock:
-            outgoing = self._in_flight.pop(packet, None)
+            outgoing, _ = self._in_flight.pop(packet, (None, None))
             self.refused += outgoing is not None
             return outgoing
+
+    def refuse_head(self) -> None:
+        """Forget the next message unsent, and count it."""
+        with self._lock:
+            self._waiting.popleft()
+            self.refused += 1
 
     def put_back(self) -> None:
         """Line up again, in the old order, what was in flight when the connection broke."""
         with self._lock:
-            self._waiting.extendleft(reversed(self._in_flight.values()))
+            for outgoing, picture in self._in_flight.values():
+                if picture is not None:
+                    self._pictures.setdefault(outgoing.camera, picture)
+            self._waiting.extendleft(outgoing for outgoing, _ in reversed(self._in_flight.values()))
             self._in_flight.clear()
-
-    @property
-    def in_flight(self) -> int:
-        """How many messages are sent and not acknowledged."""
-        return len(self._in_flight)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_flight)

@@ -46,7 +46,7 @@ class DetectionStage:
         clock: Clock,
     ) -> None:
         self.heartbeat = clock.monotonic()
-        self.fault: ModelError | None = None
+        self.fault: Exception | None = None
         self._tracking = tracking
         self._queue = queue
         self._hand_on = hand_on
@@ -78,9 +78,13 @@ class DetectionStage:
             try:
                 self.run_once(frames)
                 failures = 0
-            except ModelError as error:
+            except Exception as error:  # noqa: BLE001
+                # One odd picture must not end the daemon; a model or a fault of ours that persists must.
                 failures += 1
-                _log.error("%s", error)
+                if isinstance(error, ModelError):
+                    _log.error("%s", error)
+                else:
+                    _log.exception("a fault in the detection stage")
                 if failures >= _FAILURES:
                     self.fault = error
                     return

@@ -51,6 +51,7 @@ class Incident:
         self.end_reason: EndReason | None = None
         self._previous = previous.id if previous else None
         self._notify_at = notify_at
+        self._told_unanswered: bool = previous._told_unanswered if previous else False
         self._notified: Level | None = previous._notified if previous else None
         self._kind: Kind = "object"
         self._rules: dict[str, str] = {}
@@ -128,7 +129,7 @@ class Incident:
         """Return the next revision, with all that changed since the last one."""
         self.rev += 1
         changed = () if phase == "new" else tuple(self._changed)
-        notify = self._disturbs(phase)
+        notify = self._disturbs()
         self._changed.clear()
         self._told_slow_at = now.at
         ended = self.last_finding.wall if phase == "end" else None
@@ -152,18 +153,19 @@ class Incident:
             previous=self._previous,
         )
 
-    def _disturbs(self, phase: Phase) -> bool:
+    def _disturbs(self) -> bool:
         """Decide `notify`: the level first reaches the mark, each further rise, and an answer that never came."""
         level = self.risk.level
         rises = level >= self._notify_at and (self._notified is None or level > self._notified)
         if rises:
             self._notified = level
         unanswered = (
-            phase != "new"
-            and "assessment" in self._changed
+            "assessment" in self._changed
             and self.assessment.state in _NO_ANSWER
             and self._floor >= Level.low
+            and not self._told_unanswered
         )
+        self._told_unanswered |= unanswered
         return rises or unanswered
 
     def expire(self) -> None:

@@ -125,17 +125,22 @@ class CameraPolicy:
         return decisions
 
     def _found(self, findings: Sequence[Finding], observation: Observation, now: Moment) -> list[Decision]:
+        decisions: list[Decision] = []
         incident = self._open
-        if incident is None:
-            incident = self._open = self._begin(now, previous=None)
+        if incident is not None and now.at - incident.began.at >= self._terms.max_length:
+            decisions += self._close(incident, "split", now)
+            incident = self._begin(now, previous=incident)
+        elif incident is None:
+            incident = self._begin(now, previous=None)
+        self._open = incident
         subjects = self._subjects(frozenset().union(*(finding.tracks for finding in findings)), observation)
         incident.add(findings, subjects, observation.frame)
         if incident.rev == 0:
             if not self._terms.assesses:
                 incident.assessment = Assessment(incident.id, incident.camera, "disabled")
             alert = incident.tell("new", now)
-            return [Decision(alert, captured_at=observation.frame.at, picture=incident.fresh_picture())]
-        return []
+            decisions.append(Decision(alert, captured_at=now.at, picture=incident.fresh_picture()))
+        return decisions
 
     def _begin(self, now: Moment, previous: Incident | None) -> Incident:
         ident = ulid(now.wall, self._entropy(self._terms.camera, now.wall))
@@ -151,15 +156,10 @@ class CameraPolicy:
     def _advance(self, incident: Incident, now: Moment) -> list[Decision]:
         if now.at - incident.last_finding.at >= self._terms.linger:
             return self._close(incident, "quiet" if self._present else "camera_lost", now)
-        if now.at - incident.began.at >= self._terms.max_length:
-            decisions = self._close(incident, "split", now)
-            # The next finding goes on with what this one was about, and names it.
-            self._open = self._begin(now, previous=incident)
-            return decisions
         decisions = []
-        if incident.rev and not incident.asked and now.at - incident.began.at >= SETTLE_SECONDS:
+        if not incident.asked and now.at - incident.began.at >= SETTLE_SECONDS:
             decisions += self._ask(incident, now)
-        if incident.rev and incident.has_news(now.at):
+        if incident.has_news(now.at):
             decisions.append(Decision(incident.tell("update", now)))
         return decisions
 
@@ -167,18 +167,17 @@ class CameraPolicy:
         incident.asked = True
         if incident.assessment.state != "pending":
             return []
-        if not self._within_budget(incident, now.at):
-            shed = Assessment(incident.id, incident.camera, "shed", error="over assessor.per_minute")
-            return self.assessed(shed, now)
         began = incident.began.at
+        affordable = self._within_budget(incident, now.at)
         request = AssessmentRequest(
             incident=incident.id,
             camera=incident.camera,
             floor=incident.floor,
             triggered_at=began,
             deadline_at=began + self._terms.deadline,
-            keyframes=incident.shortlist.keyframes(),
+            keyframes=incident.shortlist.keyframes() if affordable else (),
             facts=self._facts(incident),
+            within_budget=affordable,
         )
         return [Decision(request=request)]
 
@@ -198,8 +197,6 @@ class CameraPolicy:
 
     def _close(self, incident: Incident, reason: EndReason, now: Moment) -> list[Decision]:
         self._open = None
-        if incident.rev == 0:  # begun by a split, and nobody came
-            return []
         incident.close(reason)
         self._closing.append(incident)
         decisions = [] if incident.asked else self._ask(incident, now)

@@ -47,11 +47,13 @@ class Stage:
         self.stage.start()
         assert self.stage.wait_ready(10)
 
-    def ask(self, incident: str, deadline: float = 20.0, floor: Level = Level.low) -> None:
+    def ask(self, incident: str, deadline: float = 20.0, floor: Level = Level.low, within_budget: bool = True) -> None:
         now = time.monotonic()
-        self.stage.submit(
-            AssessmentRequest(incident, "front", floor, now, now + deadline, (), Facts("F", "", "Sunday 22:04", ()))
-        )
+        facts = Facts("F", "", "Sunday 22:04", ())
+        request = AssessmentRequest(incident, "front", floor, now, now + deadline, (), facts, within_budget)
+        at_once = self.stage.submit(request)
+        if at_once is not None:
+            self.ended.append(at_once)
 
     def states(self) -> Counter[str]:
         return Counter(ended.state for ended in self.ended)
@@ -114,6 +116,33 @@ def test_a_model_that_does_not_load_fails_each_request_with_the_reason(caplog: p
     assert running.ended[0].error == "the weights are not on this machine"
     assert "there will be no assessments: the weights are not on this machine" in caplog.text
     assert running.stage.stop(5)
+
+
+def test_what_is_over_its_cameras_budget_is_shed_and_counted() -> None:
+    running = Stage(ScriptedAssessor(answer()))
+    running.ask("one", within_budget=False)
+    assert [(e.state, e.error) for e in running.ended] == [("shed", "over assessor.per_minute")]
+    assert running.adds_up(1)
+    assert running.stage.stop(5)
+
+
+def test_a_model_that_is_still_loading_holds_up_neither_a_deadline_nor_the_stop() -> None:
+    class Loading(Slow):
+        async def start(self) -> str:
+            await asyncio.sleep(1000)
+            return "never"
+
+    assessor = Loading(0)
+    ended: list[Assessment] = []
+    stage = AssessmentStage(assessor, UrgencyQueue(), ended.append, Metrics(), SystemClock())
+    stage.start()
+    now = time.monotonic()
+    facts = Facts("F", "", "Sunday 22:04", ())
+    stage.submit(AssessmentRequest("one", "front", Level.low, now, now + 0.3, (), facts))
+    wait_for(lambda: [e.state for e in ended] == ["expired"], 5, "it expires")
+    assert not stage.wait_ready(0)
+    assert stage.stop(5)
+    assert assessor.closed
 
 
 def test_stopping_leaves_nothing_running_without_a_word() -> None:

@@ -22,16 +22,6 @@ def test_the_floor_decides_then_the_deadline() -> None:
     assert queue.pop() is None
 
 
-def test_a_newer_question_about_an_incident_replaces_the_older() -> None:
-    queue = UrgencyQueue()
-    queue.offer(request("a", Level.low))
-    queue.offer(request("a", Level.high))
-    assert len(queue) == 1
-    popped = queue.pop()
-    assert popped is not None
-    assert popped.floor == Level.high
-
-
 def test_a_full_queue_sheds_the_least_urgent_also_when_that_is_the_new_one() -> None:
     queue = UrgencyQueue(capacity=2)
     queue.offer(request("medium", Level.medium))

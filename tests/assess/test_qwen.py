@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from surveil.assess.qwen import QwenAssessor
-from surveil.clock import SystemClock
 from surveil.interfaces import AssessorError
 from surveil.messages import AssessmentRequest, Facts, Keyframe, Level, Subject
 from tests.real.components import wait_for
@@ -47,7 +46,7 @@ def worker(assessor: QwenAssessor) -> int:
 
 @asynccontextmanager
 async def started(folder: Path | str) -> AsyncIterator[QwenAssessor]:
-    assessor = QwenAssessor(str(folder), "en", SystemClock())
+    assessor = QwenAssessor(str(folder), "en")
     try:
         await assessor.start()
         yield assessor
@@ -121,9 +120,8 @@ def test_the_worker_does_not_outlive_a_killed_parent(toy_qwen: Path) -> None:
     code = (
         "import asyncio, sys, time\n"
         "from surveil.assess.qwen import QwenAssessor\n"
-        "from surveil.clock import SystemClock\n"
         "async def main():\n"
-        "    assessor = QwenAssessor(sys.argv[1], 'en', SystemClock())\n"
+        "    assessor = QwenAssessor(sys.argv[1], 'en')\n"
         "    await assessor.start()\n"
         "    print(*[p.pid for p in assessor._pool._processes.values()], flush=True)\n"
         "    await asyncio.sleep(60)\n"

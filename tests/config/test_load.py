@@ -109,7 +109,7 @@ assessor: {memory_gb: lots}
         ("[]", "1: cameras: is required"),
         ("cameras: {}", "1: cameras: should have at least 1 item"),
         ("cameras: {front: {}}", "1: cameras.front.source: is required"),
-        ("cameras: {front: {source: /no/such.mp4}}", "1: cameras.front.source: there is no file /no/such.mp4"),
+        ("cameras: {front: {source: /no/such.mp4}}", "1: cameras.front.source: there is no such file"),
         ("cameras: {front: {source: 'rtsp://'}}", "the URL names no host"),
         ("cameras: {front: {source: 'rtsp://h:99999/'}}", "port"),
         (MINIMAL + "detector: {model: models/mine.pt}", "2: detector.model: there is no model models/mine.pt"),
@@ -156,6 +156,55 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
 )
 def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> None:
     assert any("not in this version yet" in line for line in problems(tmp_path, text))
+
+
+@pytest.mark.parametrize("schedule", ["'22:00-06:00'", "['22:00-06:00']", "['22:00-06:00', '12:00-13:00']"])
+def test_one_window_or_several(tmp_path: Path, schedule: str) -> None:
+    told = problems(
+        tmp_path, f"cameras: {{f: {{source: rtsp://h/1, rules: [{{when: person, schedule: {schedule}}}]}}}}"
+    )
+    assert told == ["1: cameras.f.rules[0].schedule: this is not in this version yet; leave it out"]
+
+
+def test_what_is_right_is_looked_at_beside_what_is_wrong(tmp_path: Path) -> None:
+    told = problems(
+        tmp_path,
+        """\
+cameras:
+  a: {source: /no/such.mp4, transport: xyz}
+  b: {name: No source}
+  c: {source: rtsp://h/1, zones: {lawn: {polygon: [[0, 0]]}}, rules: [{when: intrusion, zone: lawn}]}
+detector: {model: /no/model.pt, imgsz: 1}
+web: {listen: "127.0.0.1:8080"}
+""",
+    )
+    assert [line.split(": ")[0] + ": " + line.split(": ")[1] for line in told] == [
+        "2: cameras.a.transport", "2: cameras.a.source", "3: cameras.b.source", "4: cameras.c.zones.lawn.polygon",
+        "4: cameras.c.rules[0].when", "4: cameras.c.rules[0].zone", "5: detector.imgsz", "5: detector.model",
+        "6: web.listen",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cameras: {f: {source: 'rtsp://admin:12/3-hunter2@h/1'}}",
+        "cameras: {f: {source: 'http://h/x?user=u&password=hunter2'}}",
+        "cameras: {f: {source: rtsp://h/1, detail: 'rtsp://h/user=u_password=hunter2'}}",
+        "cameras: {f: {source: rtsp://h/1, username: u, password: *hunter2}}",
+        "cameras: {f: {source: rtsp://h/1, username: u, password: !hunter2 x}}",
+        MINIMAL + "mqtt: {password: hunter2}",
+        MINIMAL + "mqtt: {username: u, password: [hunter2]}",
+        MINIMAL + "assessor: {api_key: hunter2}",
+    ],
+)
+def test_no_complaint_tells_a_secret(tmp_path: Path, text: str) -> None:
+    assert "hunter2" not in "\n".join(problems(tmp_path, text))
+
+
+@pytest.mark.parametrize("source", ["x" * 400, "HTTP://h/x", "RTMP://h/x", "a\0b"])
+def test_odd_sources_are_told_not_raised(tmp_path: Path, source: str) -> None:
+    assert problems(tmp_path, json.dumps({"cameras": {"f": {"source": source}}}))
 
 
 def test_rules_keep_what_was_said(tmp_path: Path) -> None:

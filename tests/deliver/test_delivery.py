@@ -55,7 +55,7 @@ def test_a_decision_becomes_a_numbered_message_with_its_picture_stored(tmp_path:
     assert told["snapshot"] == f"front/2000/01/01/{ALERT.id}.jpg"
     stored = (tmp_path / "data" / told["snapshot"]).read_bytes()
     assert stored == first[1]
-    running.outbox.sent(1)
+    running.outbox.sent(1, first[1])
     second = running.outbox.head()
     assert second is not None
     again = json.loads(second[0].payload)

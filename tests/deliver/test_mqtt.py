@@ -128,6 +128,29 @@ def test_a_picture_above_the_brokers_limit_is_left_out_and_the_alert_goes(tmp_pa
         assert not subscriber.payloads("/snapshot")
 
 
+def test_an_alert_above_the_brokers_limit_does_not_hold_up_the_others(
+    tmp_path: Path, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    with mosquitto(tmp_path, port, "max_packet_size 3000"), linked(port) as (link, outbox):
+        subscriber = subscribe(port)
+        wait_for(lambda: link.connected, 10, "connected")
+        outbox.append(Outgoing("alert=huge", "front/alert", bytes(5000), "front"))
+        send(link, outbox, 1, 2)
+        wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"2"], 10, "the others")
+        assert link.connected
+    assert outbox.refused == 1
+    assert "alert=huge is larger than the broker takes (3000 bytes)" in caplog.text
+
+
+def test_after_a_fault_the_broker_speaks_the_last_will(broker: int, subscribe: Subscribe) -> None:
+    subscriber = subscribe(broker)
+    with linked(broker) as (link, _outbox):
+        wait_for(lambda: link.connected, 10, "connected")
+        link.stop(3.0, clean=False)
+    wait_for(lambda: subscriber.payloads("box/status") == [b"online", b"offline"], 10, "the will")
+
+
 def test_a_wrong_password_is_told_with_the_users_name_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "users").touch(mode=0o600)
     subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "users"), "viewer", "right"], check=True)

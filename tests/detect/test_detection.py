@@ -81,9 +81,20 @@ class Failing(ScriptedDetector):
         return super().detect(images)
 
 
+class Faulty(Failing):
+    """A fault of ours, not of the model."""
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        try:
+            return super().detect(images)
+        except ModelError:
+            raise IndexError("ours") from None
+
+
+@pytest.mark.parametrize("kind", [Failing, Faulty])
 @pytest.mark.parametrize(("failures", "fatal"), [(3, False), (100, True)])
-def test_a_glitch_passes_a_broken_model_is_told(failures: int, fatal: bool) -> None:
-    running = Stage(Failing(failures), ["a"])
+def test_a_glitch_passes_a_broken_model_is_told(kind: type[Failing], failures: int, fatal: bool) -> None:
+    running = Stage(kind(failures), ["a"])
     running.stage.start()
     for index in range(30):
         running.queue.put(frame(index / 10, "a", index))

@@ -107,6 +107,18 @@ def test_what_goes_on_after_a_split_names_it_and_does_not_disturb_again() -> Non
     assert told(second, 601).notify
 
 
+def test_a_missing_answer_disturbs_once_over_all_parts_of_a_split() -> None:
+    first = begun(Level.low, notify_at=Level.high)
+    first.tell("new", Moment(0, 100))
+    assess(first, "failed")
+    assert told(first).notify
+    second = Incident("NEXT", "front", Moment(600, 700), Level.high, previous=first)
+    add(second, 600.0)
+    second.tell("new", Moment(600, 700))
+    assess(second, "failed")
+    assert not told(second, 601).notify
+
+
 def test_the_picture_is_given_again_only_when_there_is_a_better_one() -> None:
     incident = begun()
     assert incident.fresh_picture() is not None

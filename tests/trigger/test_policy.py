@@ -137,10 +137,20 @@ def test_a_long_incident_is_split_and_its_heir_names_it() -> None:
     assert (end.id, end.end_reason) == (told[2].id, "quiet")
 
 
-def test_a_split_after_which_nobody_comes_leaves_no_incident() -> None:
+def test_an_incident_is_split_only_when_it_goes_on() -> None:
     camera = policy(max_length=10.0, linger=5.0, assesses=False)
     told = alerts(watch(camera, visit(0, 9.0))) + alerts(camera.tick(at(11.0))) + alerts(camera.tick(at(60)))
-    assert [(a.phase, a.end_reason) for a in told] == [("new", None), ("end", "split")]
+    assert [(a.phase, a.end_reason) for a in told] == [("new", None), ("end", "quiet")]
+    # And its heir begins when there is something again, not when the time was up.
+    camera = policy(max_length=10.0, linger=30.0)
+    watch(camera, visit(0, 9.0))
+    for second in range(10, 30):
+        camera.tick(at(second))
+    decisions = watch(camera, visit(30, 32, number=2))
+    (new,) = alerts(decisions)
+    assert (new.phase, new.started, new.previous is not None) == ("new", at(30.2).wall, True)
+    (request,) = [r for r in requests(decisions) if r.incident == new.id]
+    assert request.deadline_at == pytest.approx(50.2)
 
 
 def test_a_camera_that_goes_ends_its_incident() -> None:
@@ -167,19 +177,22 @@ def test_a_stopping_daemon_ends_everything_without_a_word_pending() -> None:
 def test_what_a_budget_refuses_is_an_alert_all_the_same() -> None:
     camera = policy(per_minute=2, linger=1.0)
     decisions = [d for n in range(4) for d in watch(camera, visit(n * 8.0, n * 8.0 + 3, number=n))]
-    assert len(requests(decisions)) == 2
-    shed = [a for a in alerts(decisions) if a.assessment.state == "shed"]
-    assert len({a.id for a in shed}) == 2
-    assert any(a.notify for a in shed)
+    assert len([a for a in alerts(decisions) if a.phase == "new"]) == 4
+    asked = requests(decisions)
+    assert [request.within_budget for request in asked] == [True, True, False, False]
+    assert [bool(request.keyframes) for request in asked] == [True, True, False, False]
+    shed = Assessment(asked[3].incident, "front", "shed", error="over assessor.per_minute")
+    (update,) = [a for a in alerts(camera.assessed(shed, at(28))) if a.phase == "update"]
+    assert (update.assessment.state, update.notify) == ("shed", True)
     serious = policy("high", per_minute=1, linger=1.0)
     decisions = [d for n in range(4) for d in watch(serious, visit(n * 8.0, n * 8.0 + 3, number=n))]
-    assert len(requests(decisions)) == 4
+    assert all(request.within_budget for request in requests(decisions))
 
 
 def test_the_budget_is_per_minute() -> None:
     camera = policy(per_minute=1, linger=1.0)
-    asked = [len(requests(watch(camera, visit(n * 30.0, n * 30.0 + 3, number=n)))) for n in range(5)]
-    assert asked == [1, 0, 1, 0, 1]
+    asked = [r for n in range(5) for r in requests(watch(camera, visit(n * 30.0, n * 30.0 + 3, number=n)))]
+    assert [request.within_budget for request in asked] == [True, False, True, False, True]
 
 
 def test_the_same_frames_give_the_same_decisions() -> None:

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from surveil import build, registry
+from surveil.assess.qwen import QwenAssessor
+from surveil.capture.rtsp import RtspSource
+from surveil.capture.video_file import VideoFile
+from surveil.clock import SystemClock
+from surveil.config import Config, load
+from surveil.config.secret import SecretError
+from surveil.interfaces import ModelError
+from surveil.testing import ScriptedDetector
+
+
+def config(folder: Path, text: str) -> Config:
+    (folder / "c.yaml").write_text(text)
+    return load(folder / "c.yaml")
+
+
+def test_every_name_in_the_registry_is_there() -> None:
+    for name in [registry.DETECTOR, *registry.ASSESSORS.values(), *registry.SOURCES.values()]:
+        assert callable(registry.resolve(name))
+
+
+def test_the_url_picks_the_source(tmp_path: Path, video: Path) -> None:
+    settings = config(tmp_path, f"cameras: {{a: {{source: 'rtsp://h/1'}}, b: {{source: {video}}}}}")
+    made = [
+        build.source(name, camera, (64, 64), SystemClock())(threading.Event())
+        for name, camera in settings.cameras.items()
+    ]
+    assert [type(source) for source in made] == [RtspSource, VideoFile]
+
+
+def test_a_password_that_is_nowhere_is_told_before_anything_starts(tmp_path: Path) -> None:
+    settings = config(
+        tmp_path, "cameras: {a: {source: 'rtsp://h/1', username: u, password: {env: SURELY_NOT_SET_ANYWHERE}}}"
+    )
+    with pytest.raises(SecretError, match="SURELY_NOT_SET_ANYWHERE is not set"):
+        build.source("a", settings.cameras["a"], (64, 64), SystemClock())
+
+
+@pytest.mark.parametrize(
+    ("backend", "free", "kind"),
+    [("none", 80.0, None), ("qwen", None, QwenAssessor), ("auto", None, None), ("auto", 12.0, None),
+     ("auto", 24.0, QwenAssessor)],
+)  # fmt: skip
+def test_the_assessor_is_what_the_config_asks_and_the_machine_can_carry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, free: float | None, kind: type | None
+) -> None:
+    monkeypatch.setattr("surveil.assess.gpu.free_memory_gb", lambda: free)
+    settings = config(tmp_path, f"cameras: {{a: {{source: 'rtsp://h/1'}}}}\nassessor: {{backend: {backend}}}")
+    made = build.assessor(settings)
+    assert (type(made) if made else None) is kind
+
+
+def test_a_model_that_knows_no_person_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cars(ScriptedDetector):
+        labels = ("car", "truck")
+
+    monkeypatch.setattr("surveil.detect.yolo.load", lambda *_args, **_how: Cars())
+    settings = config(tmp_path, "cameras: {a: {source: 'rtsp://h/1'}}")
+    with pytest.raises(ModelError, match="needs the label person, which scripted lacks; it knows car, truck"):
+        build.detector(settings)
