@@ -169,6 +169,11 @@ def test_a_killed_daemon_leaves_its_last_will(
     numbers = json.loads(stats[0])
     assert set(numbers) >= {"cameras", "queue", "assessments", "outbox"}
     assert set(numbers["cameras"]["good"]) == {"fps_in", "fps_detected", "dropped", "state"}
+    states = wait_for(
+        lambda: [s for s in map(json.loads, subscriber.payloads("good/status")) if s["fps"]], 20, "a frame rate"
+    )
+    assert states[-1]["state"] == "online"
+    assert 5 <= states[-1]["fps"] <= 15
     info = json.loads(subscriber.payloads("box/info")[0])
     assert info["node"] == "box"
     assert list(info["cameras"]) == ["good"]

@@ -112,15 +112,15 @@ def test_a_stall_is_told_by_our_own_watch_and_ends_with_the_next_frame() -> None
     watched.grabber.start()
     assert reading.wait(5)
     clock.advance(STALL_SECONDS - 0.1)
-    watched.grabber.check()
-    assert watched.states[-1] == "online"
+    assert watched.grabber.check() is None
     clock.advance(0.2)
-    watched.grabber.check()
-    assert watched.states[-1] == "stalled"
-    assert watched.statuses[-1].detail == "no picture for 5 s"
+    stalled = watched.grabber.check()
+    assert stalled is not None
+    assert (stalled.state, stalled.detail) == ("stalled", "no picture for 5 s")
+    assert watched.grabber.check() is None
     go_on.set()
     assert watched.grabber.join(5)
-    assert watched.states[-3:] == ["stalled", "online", "offline"]
+    assert watched.states == ["connecting", "online", "online", "offline"]
 
 
 def test_stop_ends_a_camera_that_goes_on_for_ever() -> None:
