@@ -22,15 +22,15 @@ LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {"capture/decoding.py", "capture/rtsp.py", "capture/video_file.py"},
-    "ultralytics": {"detect/yolo.py", "detect/tracking.py"},
-    "torch": {"detect/yolo.py", "assess/qwen_model.py"},
+    "ultralytics": {"detect/yolo.py", "detect/openvino.py", "detect/tracking.py"},
+    "torch": {"detect/yolo.py", "detect/openvino.py", "assess/qwen_model.py"},
     "transformers": {"assess/qwen_model.py"},
     "xgrammar": {"assess/qwen_model.py"},
-    "openvino": set[str](),
+    "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
     "cv2": {"trigger/keyframes.py", "deliver/delivery.py"},
-    "yaml": {"config/document.py"},
+    "yaml": {"config/document.py", "detect/openvino.py"},
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surveil.detect.quiet import quieten
-from surveil.interfaces import ModelError
+from surveil.interfaces import Detector, ModelError
 from surveil.messages import Detections, Image
 
 MAX_BATCH = 8
@@ -48,7 +48,7 @@ class YoloDetector:
         self.input_size = (int(height), int(width))
 
 
-def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str | None) -> YoloDetector:
+def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str | None) -> Detector:
     """Return the model in `model`, warmed up.
 
     Args:
@@ -63,6 +63,17 @@ def load(model: str, *, imgsz: int, confidence: float, device: str, sha256: str 
     path = _path(model)
     if sha256 and _digest(path) != sha256.lower():
         raise ModelError(f"{path} is not the file that detector.sha256 pins")
+    if path.is_dir() and path.name.endswith("_openvino_model") and device in {"auto", "cpu"}:
+        from surveil.detect import openvino
+
+        direct = openvino.load(path, confidence)
+        if direct is not None:
+            return direct
+    return through_predictor(path, imgsz=imgsz, confidence=confidence, device=device)
+
+
+def through_predictor(path: Path, *, imgsz: int, confidence: float, device: str) -> YoloDetector:
+    """Return the model behind ultralytics' own predictor, which runs every format it knows. Raises ModelError."""
     quieten()
     try:
         import torch
@@ -94,8 +105,11 @@ def _path(model: str) -> Path:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _detections(boxes: Any) -> Detections:
