@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -102,6 +103,28 @@ def replay(
     with FrameProgress(video) as progress:
         for message in Replay(settings, str(video), name, wall, assess).messages(progress.advance):
             _print(message.line())
+
+
+@app.command()
+def bench(
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Whose detector.")] = None,
+    video: Annotated[Path | None, typer.Option(metavar="FILE", help="A recording; a test card, if not said.")] = None,
+    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to measure.")] = 15.0,
+) -> None:
+    """Measure decoding, detecting and the whole pipeline on this machine; one JSON object on stdout."""
+    settings = load(config) if config else Config.model_validate_json('{"cameras": {"bench": {"source": "bench"}}}')
+    from surveil.bench import bench as measure
+    from surveil.bench import table
+
+    with tempfile.TemporaryDirectory(prefix="surveil-bench-") as folder:
+        if video is None:
+            from surveil.capture import test_card
+
+            video = Path(folder, "test-card.mp4")
+            test_card.write(video)
+        result = measure(settings, video, seconds)
+    table(result)
+    _print(json.dumps(result.as_dict()))
 
 
 @app.command()

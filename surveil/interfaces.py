@@ -12,7 +12,7 @@ SurveilError
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from surveil.messages import (
@@ -72,6 +72,10 @@ class FrameSource(Protocol):
         """Let go of the connection; allowed at any time, also twice."""
 
 
+Pending = Callable[[], list[Detections]]
+"""Waits for what was started and returns one Detections a picture, in that picture's own pixels; called once."""
+
+
 class Detector(Protocol):
     """A model that finds things in pictures. Owned by one thread."""
 
@@ -81,9 +85,13 @@ class Detector(Protocol):
     """Height and width in pixels that a picture is fitted into."""
     name: str
     """Model and device, for people."""
+    batch: int
+    """How many pictures it takes in one go."""
+    depth: int
+    """How many goes may be under way at a time; more than one where that keeps the device busy."""
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Return one Detections a picture, in that picture's own pixels. Raises ModelError."""
+    def start(self, images: Sequence[Image]) -> Pending:
+        """Begin with at most `batch` pictures; what is returned, or this, raises ModelError."""
 
 
 class Rule(Protocol):

@@ -62,12 +62,16 @@ class Replay:
         now = Moment(0.0, self._start)
         try:
             for frame in source.frames():
-                now = Moment(frame.at, frame.wall)
                 for observation in tracking.observe([frame]):
+                    now = Moment(observation.frame.at, observation.frame.wall)
                     yield from decided.told(decided.policy.observe(observation), now)
                 on_frame(frame)
         except EndOfFile:
             pass
+        while not tracking.idle:
+            for observation in tracking.observe([]):
+                now = Moment(observation.frame.at, observation.frame.wall)
+                yield from decided.told(decided.policy.observe(observation), now)
         # Time goes on when frames stop: what is still open ends as that of a camera that went away.
         decided.policy.present(False)
         later = self._config.alerts.linger + self._config.assessor.deadline + 60.0

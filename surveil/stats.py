@@ -63,7 +63,7 @@ class Stats:
                 **outbox,
                 "latency_s": {
                     name: self._metrics.quantiles(f"{name}_seconds")
-                    for name in ("detect", "capture_to_alert", "assessment")
+                    for name in ("capture_to_detect", "capture_to_alert", "assessment")
                 },
             }
         ).encode()

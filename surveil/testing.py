@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from surveil.interfaces import AssessorError
+from surveil.interfaces import AssessorError, Pending
 from surveil.messages import (
     Answer,
     AssessmentRequest,
@@ -73,15 +73,18 @@ class ScriptedDetector:
     labels: tuple[str, ...] = ("person", "car")
     input_size = (36, 64)
     name = "scripted"
+    batch = 8
+    depth = 1
 
     def __init__(self, *script: Detections) -> None:
         self._script = list(script)
         self.batches: list[int] = []
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    def start(self, images: Sequence[Image]) -> Pending:
         """Return the next entries of the script."""
         self.batches.append(len(images))
-        return [self._script.pop(0) if self._script else Detections.empty() for _ in images]
+        found = [self._script.pop(0) if self._script else Detections.empty() for _ in images]
+        return lambda: found
 
 
 class ScriptedAssessor:

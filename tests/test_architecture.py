@@ -17,11 +17,11 @@ VOCABULARY = {
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
 GLUE = {"registry", "build", "systemd", "stats", "progress", "testing"}
-TOP = {"service", "replay"}
+TOP = {"service", "replay", "bench"}
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
-    "av": {"capture/decoding.py", "capture/rtsp.py", "capture/video_file.py"},
+    "av": {"capture/test_card.py", "capture/decoding.py", "capture/rtsp.py", "capture/video_file.py"},
     "ultralytics": {"detect/yolo.py", "detect/openvino.py", "detect/tracking.py"},
     "torch": {"detect/yolo.py", "detect/openvino.py", "assess/qwen_model.py"},
     "transformers": {"assess/qwen_model.py"},

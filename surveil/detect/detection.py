@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from surveil.channels import FrameQueue
 from surveil.clock import Clock
 from surveil.detect.tracking import ByteTracker
-from surveil.interfaces import Detector, ModelError
+from surveil.interfaces import Detector, ModelError, Pending
 from surveil.messages import Frame, Observation
 from surveil.metrics import Metrics
 
@@ -19,18 +20,38 @@ _FAILURES = 10
 
 
 class Tracking:
-    """Detects and tracks: frames in, observations out, in order for each camera. Pure but for the model."""
+    """Detects and tracks: frames in, observations out, in the same order. Pure but for the model.
+
+    Up to the detector's `depth` batches are under way at a time, so that the device never waits for Python.
+    """
 
     def __init__(self, detector: Detector, cameras: Iterable[str], confidence: float) -> None:
+        self.batch = detector.batch
         self._detector = detector
         self._trackers = {name: ByteTracker(detector.labels, confidence) for name in cameras}
+        self._under_way: deque[tuple[list[Frame], Pending]] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
 
     def observe(self, frames: list[Frame]) -> list[Observation]:
-        """Return one Observation a frame; at most one frame a camera at a time. Raises ModelError."""
-        found = self._detector.detect([frame.image for frame in frames])
+        """Begin with `frames`, at most `batch`; return what has become of the oldest that are under way.
+
+        Without new frames the oldest are waited for; with them only when there is no room for more. Raises
+        ModelError, and then what it was about is lost.
+        """
+        if frames:
+            self._under_way.append((frames, self._detector.start([frame.image for frame in frames])))
+            if len(self._under_way) < self._detector.depth:
+                return []
+        if not self._under_way:
+            return []
+        frames, pending = self._under_way.popleft()
         return [
             Observation(frame, self._trackers[frame.camera].update(detections, frame.image.shape[:2]))
-            for frame, detections in zip(frames, found, strict=True)
+            for frame, detections in zip(frames, pending(), strict=True)
         ]
 
 
@@ -70,8 +91,9 @@ class DetectionStage:
         failures = 0
         while True:
             self.heartbeat = self._clock.monotonic()
-            frames = self._queue.take(limit=8, timeout=0.25)
-            if not frames:
+            idle = self._tracking.idle
+            frames = self._queue.take(self._tracking.batch, timeout=0.25 if idle else 0.0)
+            if not frames and idle:
                 if self._stop.is_set():
                     return
                 continue
@@ -90,11 +112,9 @@ class DetectionStage:
                     return
 
     def run_once(self, frames: list[Frame]) -> None:
-        """See one batch. Raises ModelError."""
-        began = self._clock.monotonic()
-        observations = self._tracking.observe(frames)
-        self._metrics.sample("detect_seconds", self._clock.monotonic() - began)
-        for observation in observations:
+        """Begin with a batch, and hand on what is finished. Raises ModelError."""
+        for observation in self._tracking.observe(frames):
             self._metrics.count("frames_detected", observation.frame.camera)
+            self._metrics.sample("capture_to_detect_seconds", self._clock.monotonic() - observation.frame.at)
             while not self._hand_on(observation, 0.5) and not self._stop.is_set():
                 self.heartbeat = self._clock.monotonic()

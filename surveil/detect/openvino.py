@@ -1,4 +1,4 @@
-"""YOLOv8 on a CPU, OpenVINO called directly: uint8 in, normalisation inside the model, the latency of one stream.
+"""YOLOv8 on a CPU, OpenVINO called directly: uint8 in, normalisation inside the model, a picture on each core.
 
 ultralytics' own predictor around the same model costs a good tenth of each frame in Python (docs/design/0002).
 """
@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from surveil.detect.quiet import quieten
-from surveil.interfaces import ModelError
+from surveil.interfaces import ModelError, Pending
 from surveil.messages import Detections, Image
 
 IOU = 0.7
@@ -24,40 +24,52 @@ IOU = 0.7
 class OpenVinoDetector:
     """One compiled model on the CPU; used by one thread. `load` makes it."""
 
+    batch = 1
+
     def __init__(self, model: Any, labels: tuple[str, ...], name: str, input_size: tuple[int, int], confidence: float):
         from ultralytics.data.augment import LetterBox
 
         self.labels = labels
         self.name = name
         self.input_size = input_size
+        # One more than the device runs side by side, so that none of its streams waits for us.
+        self.depth = int(model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._confidence = confidence
-        self._request = model.create_infer_request()
+        self._free = [model.create_infer_request() for _ in range(self.depth)]
         self._letterbox = LetterBox(input_size, auto=False)
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Return one Detections a picture, in that picture's own pixels. Raises ModelError."""
-        return [self._detected(image) for image in images]
+    def start(self, images: Sequence[Image]) -> Pending:
+        """Begin with one picture, or none; at most `depth` may be under way. Raises ModelError."""
+        if not images:
+            return list
+        (image,) = images
+        batch = self._letterbox(image=image)[np.newaxis]
+        request = self._free.pop()
+        request.start_async([batch])  # the device reads the batch where it lies: `finish` holds on to it
 
-    def _detected(self, image: Image) -> Detections:
-        from ultralytics.utils.ops import scale_boxes
+        def finish(_batch: Image = batch) -> list[Detections]:
+            try:
+                request.wait()
+                # A copy, because the next picture's numbers will lie in the same memory.
+                predicted = request.get_output_tensor().data.copy()
+            except RuntimeError as error:
+                raise ModelError(f"the detector failed: {str(error).splitlines()[0][:200]}") from error
+            finally:
+                self._free.append(request)
+            return [self._boxes(predicted, image.shape[:2])]
 
-        rows = self._rows(self._letterbox(image=image)[np.newaxis])
-        scale_boxes(self.input_size, rows[:, :4], image.shape[:2])
-        rows = rows[np.isfinite(rows).all(axis=1)]
-        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+        return finish
 
-    def _rows(self, batch: Image) -> NDArray[np.float32]:
-        """Return x1, y1, x2, y2, confidence, class in the model's pixels, float32 (n, 6)."""
+    def _boxes(self, predicted: NDArray[np.float32], size: tuple[int, int]) -> Detections:
         import torch
         from ultralytics.utils.nms import non_max_suppression
+        from ultralytics.utils.ops import scale_boxes
 
-        try:
-            predicted = self._request.infer([batch])[0]
-        except RuntimeError as error:
-            raise ModelError(f"the detector failed: {str(error).splitlines()[0][:200]}") from error
-        # A copy, because the next call writes to the same memory.
-        (kept,) = non_max_suppression(torch.from_numpy(predicted.copy()), self._confidence, IOU)
-        return np.asarray(kept.numpy(), np.float32)
+        (kept,) = non_max_suppression(torch.from_numpy(predicted), self._confidence, IOU)
+        rows: NDArray[np.float32] = np.asarray(kept.numpy(), np.float32)  # xyxy, confidence, class
+        scale_boxes(self.input_size, rows[:, :4], size)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
 def load(folder: Path, confidence: float) -> OpenVinoDetector | None:
@@ -79,13 +91,13 @@ def load(folder: Path, confidence: float) -> OpenVinoDetector | None:
             return None
         height, width = (int(side) for side in tuple(graph.input().shape)[2:])
         # Pinned threads collide with those that decode. https://github.com/OpenVisualCloud/iVSR/pull/43
-        how = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
+        how = {"PERFORMANCE_HINT": "THROUGHPUT", "ENABLE_CPU_PINNING": False}
         model = core.compile_model(_fed_with_pictures(graph), "CPU", how)
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise ModelError(f"{folder.name} is no model that can be loaded: {reason.strip()[:200]}") from None
     detector = OpenVinoDetector(model, _labels(folder), f"{folder.name} on cpu (OpenVINO)", (height, width), confidence)
-    detector.detect([np.zeros((height, width, 3), np.uint8)])
+    detector.start([np.zeros((height, width, 3), np.uint8)])()
     return detector
 
 

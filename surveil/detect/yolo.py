@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surveil.detect.quiet import quieten
-from surveil.interfaces import Detector, ModelError
+from surveil.interfaces import Detector, ModelError, Pending
 from surveil.messages import Detections, Image
 
 MAX_BATCH = 8
@@ -25,25 +25,24 @@ class YoloDetector:
         self.input_size = (imgsz, imgsz)
         self._model = model
         self._options = {"imgsz": imgsz, "conf": confidence, "device": device, "verbose": False}
-        self._batch = 1
+        self.batch = 1
+        self.depth = 1
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Return one Detections a picture, in that picture's own pixels. Raises ModelError."""
-        found: list[Detections] = []
-        for start in range(0, len(images), self._batch):
-            try:
-                results = self._model.predict(list(images[start : start + self._batch]), **self._options)
-            except Exception as error:
-                raise ModelError(f"the detector failed: {_first_line(error)}") from error
-            found.extend(_detections(result.boxes) for result in results)
-        return found
+    def start(self, images: Sequence[Image]) -> Pending:
+        """See at most `batch` pictures, here and now: the predictor knows no waiting. Raises ModelError."""
+        try:
+            results = self._model.predict(list(images), **self._options) if images else []
+            found = [_detections(result.boxes) for result in results]
+        except Exception as error:
+            raise ModelError(f"the detector failed: {_first_line(error)}") from error
+        return lambda: found
 
     def warm_up(self) -> None:
         """Run once, which is when ultralytics really builds the engine, and learn its fixed sizes."""
-        self.detect([np.zeros((*self.input_size, 3), np.uint8)])
+        self.start([np.zeros((*self.input_size, 3), np.uint8)])
         backend = self._model.predictor.model
         fixed = not getattr(backend, "dynamic", False) and not getattr(backend, "pt", False)
-        self._batch = int(getattr(backend, "batch", 1) or 1) if fixed else MAX_BATCH
+        self.batch = int(getattr(backend, "batch", 1) or 1) if fixed else MAX_BATCH
         height, width = self._model.predictor.imgsz
         self.input_size = (int(height), int(width))
 

@@ -10,20 +10,22 @@ from surveil.interfaces import Detector
 from surveil.testing import ScriptedDetector
 
 
-@pytest.fixture(params=["yolo", "scripted"])
+@pytest.fixture(params=["openvino", "predictor", "scripted"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     if request.param == "scripted":
         return ScriptedDetector()
     folder = request.getfixturevalue("yolo_folder")
+    if request.param == "predictor":
+        return yolo.through_predictor(folder, imgsz=640, confidence=0.25, device="cpu")
     return yolo.load(str(folder), imgsz=640, confidence=0.25, device="cpu", sha256=None)
 
 
 @pytest.mark.slow
 def test_one_detections_a_picture_whatever_their_number_and_size(detector: Detector) -> None:
     dice = np.random.default_rng(0)
-    for number in (0, 1, 3):
+    for number in {0, 1, detector.batch}:
         pictures = [dice.integers(0, 255, (90 + n, 160, 3), np.uint8).astype(np.uint8) for n in range(number)]
-        found = detector.detect(pictures)
+        found = detector.start(pictures)()
         assert len(found) == number
         for image, detections in zip(pictures, found, strict=True):
             height, width = image.shape[:2]
@@ -31,6 +33,14 @@ def test_one_detections_a_picture_whatever_their_number_and_size(detector: Detec
             assert (detections.xyxy[:, 2] <= width).all()
             assert (detections.xyxy[:, 3] <= height).all()
             assert ((detections.class_id >= 0) & (detections.class_id < len(detector.labels))).all()
+
+
+@pytest.mark.slow
+def test_as_many_goes_as_it_allows_are_under_way_at_a_time(detector: Detector) -> None:
+    image = np.zeros((90, 160, 3), np.uint8)
+    for _ in range(3):
+        under_way = [detector.start([image]) for _ in range(detector.depth)]
+        assert [len(pending()) for pending in under_way] == [1] * detector.depth
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from surveil.channels import FrameQueue
 from surveil.clock import SystemClock
 from surveil.detect.detection import DetectionStage, Tracking
-from surveil.interfaces import ModelError
+from surveil.interfaces import ModelError, Pending
 from surveil.messages import Detections, Image, Observation
 from surveil.metrics import Metrics
 from surveil.testing import ScriptedDetector, frame
@@ -52,6 +52,44 @@ def test_all_cameras_share_a_batch_and_keep_their_own_tracks() -> None:
         assert running.metrics.counted("frames_detected", camera) == 5
 
 
+class Deep(ScriptedDetector):
+    """Takes one picture in a go, three goes at a time, and says in which order they were waited for."""
+
+    batch = 1
+    depth = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = 0
+        self.most = 0
+        self.finished: list[int] = []
+
+    def start(self, images: Sequence[Image]) -> Pending:
+        number = self.started
+        self.started += 1
+        self.most = max(self.most, self.started - len(self.finished))
+        pending = super().start(images)
+
+        def finish() -> list[Detections]:
+            self.finished.append(number)
+            return pending()
+
+        return finish
+
+
+def test_a_deep_detector_is_kept_busy_and_order_is_kept() -> None:
+    detector = Deep()
+    running = Stage(detector, ["a"])
+    for index in range(8):
+        running.queue.put(frame(index / 10, "a", index))
+    running.stage.start()
+    wait_for(lambda: len(running.seen) == 8, 5, "also the last are finished when no more come")
+    assert running.stage.stop(5)
+    assert [seen.frame.index for seen in running.seen] == list(range(8))
+    assert detector.finished == list(range(8))
+    assert detector.most == 3
+
+
 def test_stopping_finishes_what_is_queued() -> None:
     running = Stage(ScriptedDetector(), ["a"])
     for index in range(8):
@@ -74,19 +112,19 @@ class Failing(ScriptedDetector):
         super().__init__()
         self.times = times
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    def start(self, images: Sequence[Image]) -> Pending:
         if self.times:
             self.times -= 1
             raise ModelError("the detector failed: out of memory")
-        return super().detect(images)
+        return super().start(images)
 
 
 class Faulty(Failing):
     """A fault of ours, not of the model."""
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    def start(self, images: Sequence[Image]) -> Pending:
         try:
-            return super().detect(images)
+            return super().start(images)
         except ModelError:
             raise IndexError("ours") from None
 

@@ -33,7 +33,7 @@ def test_its_boxes_are_those_of_ultralytics_predictor(yolo_folder: Path, footage
     assert direct.input_size == reference.input_size
     seen = 0
     for image in pictures(footage, every=20):
-        (ours,), (theirs,) = direct.detect([image]), reference.detect([image])
+        (ours,), (theirs,) = direct.start([image])(), reference.start([image])()
         assert len(ours) == len(theirs)
         assert ours.class_id.tolist() == theirs.class_id.tolist()
         np.testing.assert_allclose(ours.xyxy, theirs.xyxy, atol=0.05)
@@ -47,7 +47,7 @@ def test_a_picture_of_any_size_is_fitted_and_boxes_are_in_its_own_pixels(yolo_fo
     assert detector is not None
     small = pictures(footage, every=100)[1]
     large = np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)
-    (one,), (two,) = detector.detect([small]), detector.detect([large])
+    (one,), (two,) = detector.start([small])(), detector.start([large])()
     assert len(one) >= 1
     assert len(one) == len(two)
     np.testing.assert_allclose(two.xyxy, one.xyxy * 2, atol=8)

@@ -49,7 +49,8 @@ def test_a_person_is_found_where_there_is_one_and_nowhere_else(detector: Detecto
     assert detector.labels[0] == "person"
     assert len(detector.labels) == 80
     assert detector.input_size == (640, 640)
-    with_person, without = detector.detect([picture_at(footage, 100), picture_at(footage, 20)])
+    (with_person,) = detector.start([picture_at(footage, 100)])()
+    (without,) = detector.start([picture_at(footage, 20)])()
     persons = with_person.where(with_person.class_id == 0)
     assert len(persons) == 1
     assert persons.confidence[0] > 0.8
@@ -57,7 +58,7 @@ def test_a_person_is_found_where_there_is_one_and_nowhere_else(detector: Detecto
     assert 0 <= x1 < x2 <= 640
     assert 0 <= y1 < y2 <= 360
     assert not (without.class_id == 0).any()
-    assert detector.detect([]) == []
+    assert detector.start([])() == []
 
 
 @pytest.mark.slow
@@ -65,7 +66,7 @@ def test_a_pt_file_is_loaded_safely_and_batched(untrained: Path) -> None:
     loaded = load(untrained, imgsz=320)
     assert len(loaded.labels) == 80
     assert loaded.input_size == (320, 320)
-    found = loaded.detect([np.zeros((180, 320, 3), np.uint8)] * 3)
+    found = loaded.start([np.zeros((180, 320, 3), np.uint8)] * 3)()
     assert len(found) == 3
 
 
