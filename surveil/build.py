@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from surveil import registry
 from surveil.clock import Clock
-from surveil.config import Camera, Config
+from surveil.config import Camera, Config, SecretError
 from surveil.interfaces import Assessor, Detector, FrameSource, ModelError
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,21 @@ def detector(config: Config) -> Detector:
     return loaded
 
 
+def passwords(config: Config) -> None:
+    """Read every secret once; raises SecretError that names all that are not where the config says."""
+    secrets = {f"cameras.{name}.password": camera.password for name, camera in config.cameras.items()}
+    secrets["mqtt.password"] = config.mqtt.password
+    missing = []
+    for path, secret in secrets.items():
+        try:
+            if secret is not None:
+                secret.reveal()
+        except SecretError as error:
+            missing.append(f"{path}: {error}")
+    if missing:
+        raise SecretError("\n".join(missing))
+
+
 def source(
     name: str, camera: Camera, input_size: tuple[int, int], clock: Clock
 ) -> Callable[[threading.Event], FrameSource]:
@@ -55,7 +70,7 @@ def assessor(config: Config) -> Assessor | None:
     """Return the assessor that the config asks for and this machine can carry; None where there is none."""
     backend: str = config.assessor.backend
     if backend == "auto":
-        backend, why = _chosen()
+        backend, why = _chosen(config.assessor.model)
         _log.info("assessor: %s, because %s", backend, why)
     if backend == "none":
         return None
@@ -63,12 +78,15 @@ def assessor(config: Config) -> Assessor | None:
     return made
 
 
-def _chosen() -> tuple[str, str]:
+def _chosen(model: str) -> tuple[str, str]:
     from surveil.assess.gpu import free_memory_gb
+    from surveil.assess.qwen import is_here
 
     free = free_memory_gb()
     if free is None:
         return "none", "there is no NVIDIA GPU"
     if free < NEEDED_GB:
         return "none", f"{free:.0f} GB of GPU memory are free and the model needs {NEEDED_GB:.0f}"
+    if not is_here(model):
+        return "none", f"the weights of {model} are not on this machine"
     return "qwen", f"{free:.0f} GB of GPU memory are free"

@@ -115,7 +115,7 @@ class Observation:
 class Finding:
     """A rule's word that something matters in one frame.
 
-    `rule` is its name as subscribers read it, `reason` one sentence for people.
+    `rule` is its name as subscribers read it, `reason` one sentence for people, `seconds` how long it has held.
     """
 
     rule: str
@@ -123,6 +123,7 @@ class Finding:
     severity: Level
     tracks: frozenset[int]
     reason: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,20 @@ class FrameProgress:
             _Frames(),
             TimeElapsedColumn(),
             console=Console(stderr=True),
+            # The results on stdout are whoever's who reads them: none of the bar's business.
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=True,
             disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task(video.name, total=None)
 
     def advance(self, _frame: Frame) -> None:
-        """Count one frame."""
+        """Count one frame; the bar appears with the first, so that a fault before it stands alone."""
+        self._bar.start()
         self._bar.advance(self._task)
 
     def __enter__(self) -> FrameProgress:
-        self._bar.start()
         return self
 
     def __exit__(

@@ -74,8 +74,8 @@ class Replay:
                 yield from decided.told(decided.policy.observe(observation), now)
         # Time goes on when frames stop: what is still open ends as that of a camera that went away.
         decided.policy.present(False)
-        later = self._config.alerts.linger + self._config.assessor.deadline + 60.0
-        now = Moment(now.at + later, now.wall + later)
+        linger = self._config.alerts.linger
+        now = Moment(now.at + linger, now.wall + linger)
         yield from decided.told(decided.policy.tick(now), now)
 
 

@@ -1,4 +1,4 @@
-"""The daemon: the only wiring. `startup`, `main_loop` and `shutdown` each read in order.
+"""The daemon: the only wiring. `startup`, `start_threads`, `main_loop` and `shutdown` each read in order.
 
 The main thread is the trigger stage: it owns the policy and takes observations, assessments and camera states from
 one inbox, so that decisions need no locks.
@@ -79,6 +79,9 @@ class Service:
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             self.startup()
+            if self._signals:
+                return 0
+            self.start_threads()
             fatal = self._faulty_main_loop()
             self.shutdown(clean=not fatal)
         finally:
@@ -87,7 +90,7 @@ class Service:
         return 1 if fatal else 0
 
     def startup(self) -> None:
-        """Load the models, connect the rooms, start their threads; a broker or camera that is away fails nothing."""
+        """Load the detector and connect the rooms; a broker or camera that is away fails nothing."""
         config, clock, metrics = self._config, self._clock, self._metrics
         systemd.notify("STATUS=loading the detector", "EXTEND_TIMEOUT_USEC=120000000")
         evidence = EvidenceFolder(Path(config.storage.path))
@@ -95,7 +98,9 @@ class Service:
             evidence.prepare()
         except OSError as error:
             raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
+        build.passwords(config)
         broker = self._broker()
+        _log.info("loading the detector %s", config.detector.model)
         detector = build.detector(config)
         _log.info("detector: %s, %d labels", detector.name, len(detector.labels))
 
@@ -123,6 +128,8 @@ class Service:
             for name, camera in config.cameras.items()
         ]
 
+    def start_threads(self) -> None:
+        """Start every room, the last ones first, so that each finds the next one there."""
         if self._assessment is not None:
             self._assessment.start()
         self._link.retain("info", self._info(), 1)
@@ -190,8 +197,10 @@ class Service:
         self._act(self._policy.end_all("restart", "the daemon stopped before the answer", self._now()))
         if not self._delivery.stop(deadline.left(1.5)):
             _log.warning("not every alert could be made into a message in time")
+        for grabber in self._grabbers:
+            self._retain_status(CameraStatus(grabber.camera, "offline", self._clock.wall(), "surveil stopped"))
         if not self._link.stop(deadline.left(2.0), clean):
-            _log.warning("the broker did not take everything in time; what was not delivered is lost")
+            _log.error("the broker did not take everything in time: %d messages are lost", self._link.waiting)
         _log.info("stopped")
 
     # The threads' ways in.
@@ -199,7 +208,9 @@ class Service:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         if self._signals > 1:
+            os.write(2, b"stopped at once; what was not delivered is lost\n")
             os._exit(1)
+        os.write(2, b"stopping; a second signal ends it at once\n")
 
     def _on_frame(self, frame: Frame) -> None:
         self._metrics.count("frames", frame.camera)
@@ -256,7 +267,7 @@ class Service:
         if self._assessment is not None and self._assessment.model:
             _log.info("assessor: %s", self._assessment.model)
         systemd.notify("READY=1")
-        _log.info("ready: %d cameras, node %s", len(self._grabbers), self._config.node)
+        _log.info("ready: node %s watches %s", self._config.node, ", ".join(self._config.cameras))
         return True
 
     def _tell_stats(self, now: float) -> None:
@@ -296,6 +307,7 @@ class Service:
                 "version": __version__,
                 "schemas": {"alert": SCHEMA},
                 "node": self._config.node,
+                "name": self._config.name,
                 "boot_id": boot.read_text(encoding="ascii").strip() if boot.exists() else None,
                 "cameras": {name: {"name": c.name, "labels": c.labels} for name, c in self._config.cameras.items()},
                 "license": "AGPL-3.0-or-later",

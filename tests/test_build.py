@@ -15,6 +15,8 @@ from surveil.config.secret import SecretError
 from surveil.interfaces import ModelError
 from surveil.testing import ScriptedDetector
 
+ONE = "cameras: {a: {source: 'rtsp://h/1'}}\n"
+
 
 def config(folder: Path, text: str) -> Config:
     (folder / "c.yaml").write_text(text)
@@ -44,17 +46,33 @@ def test_a_password_that_is_nowhere_is_told_before_anything_starts(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("backend", "free", "kind"),
-    [("none", 80.0, None), ("qwen", None, QwenAssessor), ("auto", None, None), ("auto", 12.0, None),
-     ("auto", 24.0, QwenAssessor)],
+    ("backend", "free", "here", "kind"),
+    [("none", 80.0, True, None), ("qwen", None, True, QwenAssessor), ("auto", None, True, None),
+     ("auto", 12.0, True, None), ("auto", 24.0, True, QwenAssessor), ("auto", 24.0, False, None)],
 )  # fmt: skip
 def test_the_assessor_is_what_the_config_asks_and_the_machine_can_carry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, free: float | None, kind: type | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, free: float | None, here: bool, kind: type | None
 ) -> None:
     monkeypatch.setattr("surveil.assess.gpu.free_memory_gb", lambda: free)
-    settings = config(tmp_path, f"cameras: {{a: {{source: 'rtsp://h/1'}}}}\nassessor: {{backend: {backend}}}")
+    model = str(tmp_path) if here else "Qwen/Qwen2.5-VL-7B-Instruct"
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    settings = config(tmp_path, f"{ONE}assessor: {{backend: {backend}, model: {model}}}")
     made = build.assessor(settings)
     assert (type(made) if made else None) is kind
+
+
+def test_all_secrets_that_are_missing_are_told_with_their_keys(tmp_path: Path) -> None:
+    settings = config(
+        tmp_path,
+        "cameras: {a: {source: 'rtsp://h/1', username: u, password: {env: NOT_SET_A}}}\n"
+        "mqtt: {username: u, password: {file: /no/such/file}}\n",
+    )
+    with pytest.raises(SecretError) as caught:
+        build.passwords(settings)
+    assert str(caught.value).splitlines() == [
+        "cameras.a.password: the environment variable NOT_SET_A is not set",
+        "mqtt.password: the secret file /no/such/file cannot be read: No such file or directory",
+    ]
 
 
 def test_a_model_that_knows_no_person_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,11 +55,11 @@ def test_wrong_usage_exits_64(arguments: list[str]) -> None:
 
 
 def test_check_tells_every_problem_on_stdout_and_exits_78(tmp_path: Path) -> None:
-    file = written(tmp_path, "cameras:\n  front:\n    source: rtsp://h/1\n    linger: 3\nmqtt: {port: 0}\n")
+    file = written(tmp_path, "cameras:\n  front:\n    source: rtsp://h/1\n    liens: 3\nmqtt: {port: 0}\n")
     done = surveil_says("check", "--config", file)
     assert done.returncode == 78
     assert done.stdout.splitlines() == [
-        f"{file}:4: cameras.front.linger: is no key of the config; did you mean linger?",
+        f"{file}:4: cameras.front.liens: is no key of the config here; did you mean lines?",
         f"{file}:5: mqtt.port: should be greater than or equal to 1",
     ]
     assert surveil_says("check", "--config", str(ROOT / "config.yaml")).returncode == 0

@@ -17,9 +17,15 @@ def test_it_counts_frames_on_a_terminal_and_is_silent_elsewhere() -> None:
         "with FrameProgress(Path('visit.mp4')) as bar:\n"
         "    for n in range(30):\n"
         "        bar.advance(frame(float(n))); time.sleep(0.02)\n"
+        "    print('{\"a result\": 1}')\n"
     )
     ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env={**os.environ, "TERM": "xterm"}) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    ) as running:
         os.close(theirs)
         shown = b""
         while True:
@@ -30,9 +36,13 @@ def test_it_counts_frames_on_a_terminal_and_is_silent_elsewhere() -> None:
             if not part:
                 break
             shown += part
+        assert running.stdout is not None
+        results = running.stdout.read()
         assert running.wait(30) == 0, shown
     os.close(ours)
     assert b"visit.mp4" in shown
     assert b"30 frames" in shown
-    quiet = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=True)
-    assert quiet.stderr == b""
+    assert results == b'{"a result": 1}\n'
+    assert b"a result" not in shown
+    quiet = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (quiet.stdout, quiet.stderr) == (results, b"")

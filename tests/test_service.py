@@ -52,7 +52,7 @@ def test_a_visit_becomes_an_alert_its_assessment_and_its_end(
         )
         subscriber = subscribe(broker)
         running = daemon(file)
-        running.wait_for("ready: 1 cameras", 90)
+        running.wait_for("ready: node box watches hall", 90)
         wait_for(lambda: any(a["phase"] == "end" for a in subscriber.alerts()), 60, "an incident ends")
         assert running.stop() == 0, running.log
 
@@ -80,6 +80,7 @@ def test_a_visit_becomes_an_alert_its_assessment_and_its_end(
     snapshot = tmp_path / "data" / first[0]["snapshot"]
     assert snapshot.read_bytes()[:2] == b"\xff\xd8"
     assert subscriber.payloads("box/status") == [b"online", b"stopped"]
+    assert json.loads(subscriber.payloads("hall/status")[-1])["state"] == "offline"
     late = subscribe(broker, "surveil/box/status")
     wait_for(lambda: late.messages, 5, "the retained status")
     assert late.messages[0][2:] == (b"stopped", True)

@@ -111,6 +111,19 @@ class QwenAssessor:
             ) from None
 
 
+def is_here(model: str) -> bool:
+    """Return whether a model is on this machine: a folder, or a hub name in the local cache."""
+    if os.path.isdir(model):  # noqa: PTH112 - Path raises over a name that is too long
+        return True
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(model, "config.json"), str)
+    except HFValidationError:
+        return False
+
+
 # What follows runs in the worker process, the only one that imports torch for the VLM.
 
 

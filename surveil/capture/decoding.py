@@ -32,10 +32,16 @@ class Decoder:
         container: opened for reading.
         input_size: height and width in pixels that each picture is fitted into, its shape kept.
         moment: called when a packet has been read; what it returns is the capture of the frame in it.
+        live: packets come over RTP. FFmpeg's parser then holds each H.264 or H.265 picture back until the next one
+            begins, so that a picture was really captured when the packet before it was given out.
     """
 
     def __init__(
-        self, container: InputContainer, input_size: tuple[int, int], moment: Callable[[], tuple[float, float]]
+        self,
+        container: InputContainer,
+        input_size: tuple[int, int],
+        moment: Callable[[], tuple[float, float]],
+        live: bool = False,
     ) -> None:
         if not container.streams.video:
             raise CaptureError("there is no video in it")
@@ -45,6 +51,7 @@ class Decoder:
         self._container = container
         self._input_size = input_size
         self._moment = moment
+        self._held = live and self.stream.codec_context.name in {"h264", "hevc"}
         self._shrink = VideoReformatter()
         self._fold = Fold(_log)
 
@@ -52,9 +59,13 @@ class Decoder:
         """Yield each decoded picture with the moment at which its own packet was read."""
         captured: dict[int | None, tuple[float, float]] = {}
         broken = 0
+        before: tuple[float, float] | None = None
         for packet in self._container.demux(self.stream):
+            given = self._moment()
+            now = before if self._held and before is not None else given
+            before = given
             # A picture leaves a decoder that reorders later than its packet came in: look up its own.
-            captured[packet.pts] = now = self._moment()
+            captured[packet.pts] = now
             try:
                 pictures = packet.decode()
             except av.error.InvalidDataError:

@@ -97,19 +97,18 @@ class Grabber:
             for frame in source.frames():
                 if self._stop.is_set():
                     return
-                self._seen(frame)
+                self._seen()
                 self._on_frame(frame)
         finally:
             source.close()
 
-    def _seen(self, frame: Frame) -> None:
+    def _seen(self) -> None:
         with self._state_lock:
             self._last_frame = self._clock.monotonic()
             came_back = self._state != "online"
         if came_back:
             self._backoff.reset()
-            height, width = frame.image.shape[:2]
-            self._tell("online", f"seen at {width}x{height}")
+            self._tell("online")
 
     def _tell(self, state: CameraState, detail: str = "") -> None:
         status = self._noted(state, detail)

@@ -63,12 +63,16 @@ class RtspSource:
         """Yield every frame; raises CaptureError when the stream ends or breaks."""
         if self._container is None:
             raise CaptureError("frames() before open()")
-        decoder = Decoder(self._container, self._input_size, lambda: (self._clock.monotonic(), self._clock.wall()))
+        decoder = Decoder(
+            self._container, self._input_size, lambda: (self._clock.monotonic(), self._clock.wall()), live=True
+        )
         captured = (0.0, 0.0)
         try:
             for index, (picture, read) in enumerate(decoder.frames()):
                 # Where frames were reordered, one counts as captured when all that is shown before it was read.
                 captured = max(captured, read, key=lambda moment: moment[0])
+                if self._clock.monotonic() - captured[0] > READ_SECONDS - 0.5:
+                    continue  # held back by a camera that stopped, and given out by the time-out: long ago
                 yield Frame(self._camera, index, *captured, decoder.small(picture), full(picture))
         except (av.error.FFmpegError, OSError) as error:
             raise self._explained(reason(error)) from None

@@ -110,7 +110,10 @@ class VideoFile:
     def _pictures(self) -> Iterator[tuple[float, float, Decoder, av.VideoFrame]]:
         if self._container is None:
             raise CaptureError("frames() before open()")
-        decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0))
+        try:
+            decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0))
+        except CaptureError as error:
+            raise CaptureError(f"{self._path}: {error}") from None
         rate = decoder.stream.average_rate
         step = 1 / float(rate) if rate else 0.04
         first: float | None = None

@@ -23,6 +23,12 @@ MAX_VALUES = 50_000
 
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
+_PLAIN = {  # libyaml's words, and ours
+    "found character that cannot start any token": "a tab cannot indent (use spaces), and text that begins with @ needs quotes",
+    "mapping values are not allowed in this context": "a colon too many, or an indentation that fits no line above",
+    "did not find expected key": "an indentation that does not fit the lines above",
+    "could not find expected ':'": "a key without its colon",
+}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -75,7 +81,8 @@ def parse(file: Path, text: str) -> Document:
         raise ConfigError(file, [refused.problem]) from None
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        problem = Problem(mark.line + 1 if mark else 1, "yaml", error.problem or "is not YAML")
+        words = _PLAIN.get(error.problem or "", error.problem or "is not YAML")
+        problem = Problem(mark.line + 1 if mark else 1, "yaml", words)
         raise ConfigError(file, [problem]) from None
     except yaml.YAMLError as error:
         raise ConfigError(file, [Problem(1, "yaml", str(error).splitlines()[0])]) from None

@@ -72,7 +72,7 @@ def _of_camera(path: Path, camera: Camera) -> Iterator[tuple[Path, str]]:
     for key, can in _CAMERA.items():
         value = getattr(camera, key)
         if not can(value):
-            yield (*path, key), _say(value)
+            yield (*path, key), _say(value) if key != "source" else f"this kind of source {_LATER}"
     for number, rule in enumerate(camera.rules):
         for key, can in _RULE.items():
             value = getattr(rule, key, None)

@@ -19,6 +19,7 @@ from surveil.config.rules import NAME_PATTERN
 from surveil.config.settings import Config, Detector
 
 _YOLO_NAME = re.compile(r"yolo(v\d{1,2}|\d{1,2})[a-z](\.pt)?")
+_MODELS = (".pt", ".onnx", ".engine", "_openvino_model")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -39,7 +40,8 @@ def load(file: Path) -> Config:
         # What is right in a file with mistakes is looked at all the same, so that all is told at once.
         config = _without(document.data, wrong)
     if config is not None:
-        problems += [Problem(document.line(path), _text(path), what) for path, what in _beyond_types(config, wrong)]
+        late = [(path, what) for path, what in _beyond_types(config, wrong) if not _shifted(path, wrong)]
+        problems += [Problem(document.line(path), _text(path), what) for path, what in late]
     if problems or config is None:
         raise ConfigError(file, _in_order(problems))
     return config
@@ -75,19 +77,25 @@ def _without(data: Any, wrong: Wrong) -> Config | None:
 def _take_out(data: Any, path: tuple[Key, ...]) -> None:
     """Remove what is at `path`; where nothing is, a required key is missing, and what lacks it goes."""
     for key in path[:-1]:
-        data, around, last = _inside(data, key), data, key
-        if data is None:
+        if not _holds(data, key):
             return
-    if path and _inside(data, path[-1]) is not None:
+        data, around, last = data[key], data, key
+    if path and _holds(data, path[-1]):
         del data[path[-1]]
     elif len(path) > 1:
         del around[last]
 
 
-def _inside(data: Any, key: Key) -> Any:
+def _shifted(path: tuple[Key, ...], wrong: Wrong) -> bool:
+    """Return whether `path` lies in a list that lost items, so that its numbers are no longer the file's."""
+    lists = {bad[:place] for bad, _ in wrong for place, key in enumerate(bad) if isinstance(key, int)}
+    return any(path[:place] in lists for place in range(len(path)))
+
+
+def _holds(data: Any, key: Key) -> bool:
     if isinstance(data, dict):
-        return data.get(str(key))
-    return data[key] if isinstance(data, list) and isinstance(key, int) and key < len(data) else None
+        return key in data
+    return isinstance(data, list) and isinstance(key, int) and key < len(data)
 
 
 def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -95,7 +103,7 @@ def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...
     for name, camera in config.cameras.items():
         is_file = "://" not in camera.source and not camera.source.startswith(("/dev/", "folder:"))
         if is_file and not os.path.isfile(camera.source):
-            yield ("cameras", name, "source"), "there is no such file"
+            yield ("cameras", name, "source"), "there is no such file (a camera's address begins with rtsp://)"
         for number, rule in enumerate(camera.rules):
             for key, known in (("zone", camera.zones), ("line", camera.lines)):
                 wanted = getattr(rule, key, None)
@@ -114,6 +122,8 @@ def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     detector = config.detector
     if not os.path.exists(detector.model) and not is_detector_name(detector):
         yield ("detector", "model"), f"there is no model {detector.model}"
+    elif os.path.exists(detector.model) and not detector.model.rstrip("/").endswith(_MODELS):
+        yield ("detector", "model"), f"is none of {', '.join(_MODELS)}"
     elif os.path.isdir(detector.model) and detector.sha256:
         yield ("detector", "sha256"), "pins a file, and this model is a folder"
     model = config.assessor.model
@@ -156,27 +166,44 @@ def _text(path: tuple[Key, ...]) -> str:
     return text or "config"
 
 
+_PLAIN = {
+    "missing": "is required",
+    "bool_type": "should be true or false",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "model_type": "should be a group of keys",
+    "dict_type": "should be a group of keys",
+    "model_attributes_type": "should be a group of keys",
+    "string_type": "should be text; put it in quotes",
+    "string_pattern_mismatch": "is not of the form that is wanted here",
+    "union_tag_not_found": "needs a when: that names the kind of rule",
+}
+
+
 def _words(details: ErrorDetails, path: tuple[Key, ...]) -> str:
+    """Return what is wrong in words for people who have never heard of the library that found it."""
     kind = details["type"]
-    if kind == "missing":
-        return "is required"
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _all_keys(), n=1)
-        return "is no key of the config" + (f"; did you mean {near[0]}?" if near else "")
+        near = difflib.get_close_matches(str(path[-1]), _keys_beside(path), n=1)
+        return "is no key of the config" + (f" here; did you mean {near[0]}?" if near else " here")
     if kind == "string_pattern_mismatch" and NAME_PATTERN in details["msg"]:
         return "a name holds a-z, 0-9, and single _ or - inside"
-    if kind == "union_tag_not_found":
-        return "needs a when: that names the kind of rule"
     if kind == "union_tag_invalid":
         context = details["ctx"]
         return f"there is no rule {context['tag']}; there are {context['expected_tags']}".replace("'", "")
     words = details["msg"].replace("Input should", "should").replace("Tuple should", "should")
-    return words.replace(" after validation", "").replace("Dictionary should", "should")
+    return _PLAIN.get(kind, words.replace(" after validation", "").replace("Dictionary should", "should"))
 
 
-def _all_keys() -> list[str]:
-    keys: set[str] = set()
-    schema = Config.model_json_schema()
-    for part in [schema, *schema["$defs"].values()]:
-        keys.update(part.get("properties", {}))
-    return sorted(keys)
+def _keys_beside(path: tuple[Key, ...]) -> list[str]:
+    """Return the keys that may stand where the last one of `path` does."""
+    schema = Config.model_json_schema(by_alias=True)
+    parts = schema["$defs"]
+    if len(path) == 1:
+        return list(schema["properties"])
+    if path[0] == "cameras":
+        rules = [part for name, part in parts.items() if name.endswith("Settings") and "when" in part["properties"]]
+        found = rules if "rules" in path else [parts["Camera"]]
+    else:
+        found = [part for name, part in parts.items() if name.lower() == path[0]]
+    return sorted({key for part in found for key in part["properties"]})

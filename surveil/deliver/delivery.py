@@ -96,6 +96,7 @@ class Delivery:
         if alert.phase == "end":
             self._snapshots.pop(alert.id, None)
         label = f"camera={alert.camera} alert={alert.id} rev={alert.rev} {alert.phase} risk={alert.risk.level.name}"
+        _log.info("%s: %s", label, alert.reason)
         self._outbox.append(
             Outgoing(label, f"{alert.camera}/alert", message.line().encode(), alert.camera, picture=jpeg)
         )

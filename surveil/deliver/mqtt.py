@@ -107,6 +107,11 @@ class MqttLink:
         self._thread.join(timeout)
         return not self._thread.is_alive() and not len(self._outbox)
 
+    @property
+    def waiting(self) -> int:
+        """How many alert messages the broker has not acknowledged."""
+        return len(self._outbox)
+
     def describe(self) -> str:
         """Return how the broker is, for people."""
         return "connected" if self.connected else f"away, {len(self._outbox)} messages wait"
@@ -217,7 +222,9 @@ class MqttLink:
         if packet == self._goodbye:
             self._goodbye = None
         if not reason.is_failure:
-            self._outbox.acknowledge(packet)
+            arrived = self._outbox.acknowledge(packet)
+            if arrived is not None:
+                _log.debug("%s acknowledged", arrived.label)
             return
         refused = self._outbox.refuse(packet)
         if refused is not None:
@@ -242,7 +249,7 @@ class MqttLink:
                 self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
             alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json")
             self._outbox.sent(self._publish(client, alert), picture)
-            _log.info("%s sent", outgoing.label)
+            _log.debug("%s sent", outgoing.label)
 
     def _next_unsent(self) -> tuple[str, tuple[bytes, int]] | None:
         with self._lock:

@@ -123,7 +123,7 @@ class Envelope:
             suppressed=alert.suppressed,
             node=self._config.node,
             camera=alert.camera,
-            name=camera.name,
+            name=camera.name or self._config.name,
             labels={**self._config.labels, **camera.labels},
             tz=self._config.local_zone(alert.camera),
             kind=alert.kind,

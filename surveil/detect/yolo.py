@@ -78,6 +78,8 @@ def through_predictor(path: Path, *, imgsz: int, confidence: float, device: str)
         import torch
         from ultralytics import YOLO
 
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ModelError(f"detector.device is {device}, and torch sees no CUDA GPU here")
         if device == "auto":
             device = "cuda:0" if torch.cuda.is_available() else "cpu"
         yolo = YOLO(str(path), task="detect")
@@ -118,4 +120,7 @@ def _detections(boxes: Any) -> Detections:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if isinstance(error, ModuleNotFoundError):
+        return f"this format needs a package that is not installed: pip install {error.name}"
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return first if " " in first else f"{type(error).__name__} {first}".strip()

@@ -55,6 +55,7 @@ class Incident:
         self._notified: Level | None = previous._notified if previous else None
         self._kind: Kind = "object"
         self._rules: dict[str, str] = {}
+        self._longest: dict[str, float] = {}
         self._floor = Level.none
         self._subjects: dict[int, Subject] = {}
         self._changed: dict[str, None] = {}
@@ -86,7 +87,10 @@ class Incident:
         for finding in findings:
             if finding.rule not in self._rules:
                 self._changed["rules"] = None
-            self._rules[finding.rule] = finding.reason
+            # The longest is what it was about: the last frames may show somebody who has only just come.
+            if finding.seconds >= self._longest.get(finding.rule, 0.0):
+                self._longest[finding.rule] = finding.seconds
+                self._rules[finding.rule] = finding.reason
             if finding.kind == "person":
                 self._kind = "person"
             if finding.severity > self._floor:

@@ -160,7 +160,7 @@ class CameraPolicy:
         if not incident.asked and now.at - incident.began.at >= SETTLE_SECONDS:
             decisions += self._ask(incident, now)
         if incident.has_news(now.at):
-            decisions.append(Decision(incident.tell("update", now)))
+            decisions.append(Decision(incident.tell("update", now), picture=incident.fresh_picture()))
         return decisions
 
     def _ask(self, incident: Incident, now: Moment) -> list[Decision]:
@@ -214,7 +214,7 @@ class CameraPolicy:
                 return []
             incident.expire()
         self._closing.remove(incident)
-        return [Decision(incident.tell("end", now))]
+        return [Decision(incident.tell("end", now), picture=incident.fresh_picture())]
 
 
 class Policy:

@@ -54,4 +54,5 @@ class PersonRule:
             severity=self._settings.level,
             tracks=frozenset(seen),
             reason=f"{who} in view for {longest:.1f} s",
+            seconds=longest,
         )

@@ -55,6 +55,19 @@ def test_every_frame_comes_in_order_with_its_capture_time(server: str, transport
 
 
 @pytest.mark.slow
+def test_a_picture_held_back_by_the_parser_keeps_the_time_at_which_it_came(tmp_path: Path) -> None:
+    # FFmpeg gives a picture out when the next one begins: here half a second after it came.
+    slow = write_video(tmp_path / "slow.mp4", frames=40, fps=2, bf="0")
+    with rtsp_server(slow, free_port()) as url:
+        camera = source(url)
+        camera.open()
+        ages = [time.monotonic() - frame.at for frame in itertools.islice(camera.frames(), 8)]
+        camera.close()
+    assert min(ages[3:]) > 0.3
+    assert max(ages[3:]) < 1.0
+
+
+@pytest.mark.slow
 def test_the_password_opens_and_is_in_no_text(long_video: Path) -> None:
     with rtsp_server(long_video, free_port(), "viewer", PASSWORD) as url:
         assert len(taken(source(url, ("viewer", PASSWORD)), 3)) == 3
@@ -101,11 +114,11 @@ def test_a_camera_that_stops_with_the_connection_open_is_given_up(long_video: Pa
         next(reading)
         server.send_signal(signal.SIGSTOP)
         fault: list[str] = []
+        ages: list[float] = []
 
         def read() -> None:
             try:
-                for _ in reading:
-                    pass
+                ages.extend(time.monotonic() - frame.at for frame in reading)
             except CaptureError as error:
                 fault.append(str(error))
 
@@ -116,3 +129,4 @@ def test_a_camera_that_stops_with_the_connection_open_is_given_up(long_video: Pa
         thread.join(30)
         assert fault == [f"127.0.0.1:{port}: no answer in time"]
         camera.close()
+        assert max(ages, default=0.0) < READ_SECONDS, "a picture of long ago was given out by the time-out"

@@ -83,7 +83,7 @@ assessor: {memory_gb: lots}
     expected = [
         "3: cameras.front.source: a password inside a URL",
         "4: cameras.front.colour: is no key of the config",
-        "6: cameras.front.rules[0].treshold: is no key of the config; did you mean threshold?",
+        "6: cameras.front.rules[0].treshold: is no key of the config here; did you mean threshold?",
         "7: cameras.front.rules[1]: there is no rule flying; there are person, object, intrusion",
         "8: cameras.front.rules[2]: needs a when:",
         "9: cameras.front.rules[3].count: should be greater than or equal to 2",
@@ -93,7 +93,7 @@ assessor: {memory_gb: lots}
         "13: detector.imgsz: should be a multiple of 32",
         "13: detector.confidence: should be a valid number",
         "14: mqtt.port: should be a valid integer",
-        "16: alerts.lingr: is no key of the config; did you mean linger?",
+        "16: alerts.lingr: is no key of the config here; did you mean linger?",
         "17: assessor.memory_gb: must be auto or a number of gigabytes",
     ]
     assert len(told) == len(expected)
@@ -183,6 +183,54 @@ web: {listen: "127.0.0.1:8080"}
         "4: cameras.c.rules[0].when", "4: cameras.c.rules[0].zone", "5: detector.imgsz", "5: detector.model",
         "6: web.listen",
     ]  # fmt: skip
+
+
+def test_numbers_of_list_items_are_the_files_or_not_told(tmp_path: Path) -> None:
+    told = problems(
+        tmp_path,
+        """\
+cameras:
+  a:
+    source: rtsp://h/1
+    rules:
+      - {when: persn}
+      - {when: person}
+      - {when: intrusion, zone: yard}
+""",
+    )
+    assert len(told) == 1
+    assert told[0].startswith("5: cameras.a.rules[0]: there is no rule persn")
+
+
+def test_an_empty_camera_hides_nothing_of_the_others(tmp_path: Path) -> None:
+    told = problems(tmp_path, "cameras:\n  a: {source: /no/such.mp4}\n  b:\ndetector: {model: /no/model.pt}\n")
+    assert [line.split(": ")[1] for line in told] == ["cameras.a.source", "cameras.b", "detector.model"]
+    assert told[1] == "3: cameras.b: should be a group of keys"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "empty_model"])
+def test_a_model_must_look_like_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    told = problems(tmp_path, MINIMAL + f"detector: {{model: {tmp_path / name}}}")
+    assert told == ["2: detector.model: is none of .pt, .onnx, .engine, _openvino_model"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("cameras:\n\tfront: {}\n", "2: yaml: a tab cannot indent"),
+        ("name: Front: door\n", "1: yaml: a colon too many"),
+        (MINIMAL + "mqtt: {username: 1234}", "should be text; put it in quotes"),
+        ("cameras: {f: {source: rtsp://h/1, loop: yes}}", "should be true or false"),
+        ("cameras: {f: {source: rtsp://h/1, rules: person}}", "should be a list"),
+        (MINIMAL + "mqtt: {prot: 1}", "did you mean port?"),
+        (MINIMAL + "front: {}", "2: front: is no key of the config here"),
+        ("cameras: {f: {source: 192.0.2.20/sub}}", "a camera's address begins with rtsp://"),
+        ("cameras: {f: {source: 'http://h/x'}}", "this kind of source is not in this version yet"),
+    ],
+)
+def test_words_for_people(tmp_path: Path, text: str, complaint: str) -> None:
+    assert complaint in "\n".join(problems(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_a_missing_answer_disturbs_once_over_all_parts_of_a_split() -> None:
     assert not told(second, 601).notify
 
 
+def test_the_reason_is_the_longest_that_held_not_the_last() -> None:
+    incident = begun()
+    for seconds in (5.0, 12.0, 0.3):
+        finding = Finding("person", "person", Level.low, frozenset({1}), f"person in view for {seconds} s", seconds)
+        incident.add([finding], [], frame(seconds))
+    assert incident.reasons == ("person in view for 12.0 s",)
+
+
 def test_the_picture_is_given_again_only_when_there_is_a_better_one() -> None:
     incident = begun()
     assert incident.fresh_picture() is not None

@@ -82,6 +82,17 @@ def test_findings_that_touch_in_time_share_an_incident() -> None:
     assert all(alert.assessment.state == "disabled" for alert in told)
 
 
+def test_the_snapshot_is_the_best_view_by_the_end_also_without_a_model() -> None:
+    camera = policy(assesses=False)
+    near = [observation(2 + n / 10, track(1, box=(0.3, 0.1, 0.7, 0.9))) for n in range(5)]
+    watch(camera, (observation(n / 10, track(1, box=(0.0, 0.4, 0.05, 0.6))) for n in range(5)))
+    watch(camera, near)
+    (decision,) = camera.tick(at(60))
+    assert decision.alert is not None
+    assert decision.alert.phase == "end"
+    assert decision.picture is not None
+
+
 def test_nobody_is_no_alert() -> None:
     camera = policy()
     assert watch(camera, (observation(n / 10, track(1, "car")) for n in range(100))) == []

@@ -50,7 +50,7 @@ def test_thresholds_and_severity_come_from_the_config() -> None:
         seen = observation(number / 10, track(1), track(2, confidence=0.8))
         book.update(seen)
         found = rule.evaluate(seen)
-    assert found == [Finding("guest", "person", Level.high, frozenset({1, 2}), "2 persons in view for 0.2 s")]
+    assert found == [Finding("guest", "person", Level.high, frozenset({1, 2}), "2 persons in view for 0.2 s", 0.2)]
 
 
 def test_other_labels_are_no_persons() -> None:
