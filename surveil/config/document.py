@@ -24,7 +24,7 @@ MAX_VALUES = 50_000
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
 _PLAIN = {  # libyaml's words, and ours
-    "found character that cannot start any token": "a tab cannot indent (use spaces), and text that begins with @ needs quotes",
+    "found character that cannot start any token": "a tab cannot indent; text that begins with @ needs quotes",
     "mapping values are not allowed in this context": "a colon too many, or an indentation that fits no line above",
     "did not find expected key": "an indentation that does not fit the lines above",
     "could not find expected ':'": "a key without its colon",
