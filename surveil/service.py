@@ -26,7 +26,7 @@ from surveil.deliver.mqtt import Broker, MqttLink
 from surveil.deliver.outbox import Outbox
 from surveil.deliver.wire import SCHEMA, Envelope
 from surveil.detect.detection import DetectionStage, Tracking
-from surveil.interfaces import StorageError
+from surveil.interfaces import AlertSink, StorageError
 from surveil.logs import Fold
 from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observation
 from surveil.metrics import Metrics
@@ -65,9 +65,9 @@ class _Deadline:
 class Service:
     """One daemon, from its config to its end."""
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
+        self._clock: Clock = SystemClock()
         self._signals = 0
         self._metrics = Metrics()
         self._fold = Fold(_log)
@@ -113,6 +113,7 @@ class Service:
         outbox = Outbox()
         self._link = MqttLink(broker, outbox, clock)
         self._delivery = Delivery(Envelope(config), evidence, outbox, self._link.wake, metrics, clock)
+        self._sink: AlertSink = self._delivery
         self._stats = Stats(
             metrics,
             queue=lambda: len(queue),
@@ -251,7 +252,7 @@ class Service:
     def _act(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             if decision.alert is not None:
-                self._delivery.deliver(decision)
+                self._sink.deliver(decision)
             if decision.request is not None and self._assessment is not None:
                 self._take(self._assessment.submit(decision.request))
 
