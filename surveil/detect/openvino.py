@@ -1,6 +1,6 @@
 """YOLOv8 on a CPU, OpenVINO called directly: uint8 in, normalisation inside the model, a picture on each core.
 
-ultralytics' own predictor around the same model costs a good tenth of each frame in Python (docs/design/0002).
+ultralytics' own predictor around the same model takes 1.4 times as long (docs/design/0002, benchmarks/engine.py).
 """
 
 from __future__ import annotations
