@@ -72,8 +72,8 @@ def bench(config: Config, video: Path, seconds: float) -> Result:
     detector = build.detector(config)
     size = _size(video, detector)
     part = max(seconds / 3, 1.0)
-    decode = _measured(_decoded(_source(name, video, detector)), part)
-    pictures = [frame.image for frame in itertools.islice(_looped(name, video, detector), 64)]
+    decode = _measured(_frames(name, video, detector), part)
+    pictures = [frame.image for frame in itertools.islice(_frames(name, video, detector), 64)]
     detect = _measured(_detected(detector, pictures), part)
     frames, took, metrics = _pipeline(config, name, video, detector, part)
     cores = len(os.sched_getaffinity(0))
@@ -97,20 +97,14 @@ def bench(config: Config, video: Path, seconds: float) -> Result:
     )
 
 
-def _source(name: str, video: Path, detector: Detector) -> VideoFile:
-    return VideoFile(name, str(video), detector.input_size, Unpaced(0.0), loop=True)
-
-
-def _decoded(source: VideoFile) -> Generator[Frame, None, None]:
+def _frames(name: str, video: Path, detector: Detector) -> Generator[Frame, None, None]:
+    """Yield the frames of the video in the detector's size, again and again, as fast as they can be decoded."""
+    source = VideoFile(name, str(video), detector.input_size, Unpaced(0.0), loop=True)
     source.open()
     try:
         yield from source.frames()
     finally:
         source.close()
-
-
-def _looped(name: str, video: Path, detector: Detector) -> Generator[Frame, None, None]:
-    return _decoded(_source(name, video, detector))
 
 
 def _detected(detector: Detector, pictures: list[Image]) -> Generator[object, None, None]:
@@ -127,7 +121,7 @@ def _detected(detector: Detector, pictures: list[Image]) -> Generator[object, No
 
 
 def _size(video: Path, detector: Detector) -> str:
-    frame = next(_looped("bench", video, detector), None)
+    frame = next(_frames("bench", video, detector), None)
     if frame is None:
         raise CaptureError(f"{video}: there is no picture in it")
     height, width = frame.full().shape[:2]
@@ -156,7 +150,7 @@ def _pipeline(config: Config, name: str, video: Path, detector: Detector, second
     over = threading.Event()
     seen = _Seen(policy)
     stage = DetectionStage(Tracking(detector, [name], config.detector.confidence), queue, seen.take, metrics, clock)
-    grabber = threading.Thread(target=_grab, args=(_looped(name, video, detector), queue, over), name="grab-bench")
+    grabber = threading.Thread(target=_grab, args=(_frames(name, video, detector), queue, over), name="grab-bench")
     grabber.start()
     stage.start()
     time.sleep(0.5)

@@ -77,8 +77,9 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
         _print(redact(str(error)))
         raise typer.Exit(os.EX_CONFIG) from None
     cameras = len(settings.cameras)
-    if not os.path.exists(settings.detector.model):  # noqa: PTH110 - Path raises over a name that is too long
-        _say(f"note: the detector model {settings.detector.model} is not here yet, and is not fetched by itself")
+    model = settings.detector.model
+    if not any(map(os.path.exists, (model, f"{model}.pt"))):
+        _say(f"note: the detector model {model} is not here yet, and is not fetched by itself")
     _print(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
 
 

@@ -36,7 +36,7 @@ def load(file: Path) -> Config:
         raise ConfigError(file, [Problem(1, "cameras", "is required: name at least one camera and its source")])
     config, wrong = _validated(document.data)
     problems = [_problem(document, path, details) for path, details in wrong]
-    if config is None or wrong:
+    if config is None:
         # What is right in a file with mistakes is looked at all the same, so that all is told at once.
         config = _without(document.data, wrong)
     if config is not None:

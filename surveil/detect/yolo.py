@@ -96,7 +96,7 @@ def through_predictor(path: Path, *, imgsz: int, confidence: float, device: str)
 
 
 def _path(model: str) -> Path:
-    for path in (Path(model), Path(model).with_suffix(".pt")):
+    for path in (Path(model), Path(f"{model}.pt")):
         if path.exists():
             return path
     raise ModelError(

@@ -69,17 +69,17 @@ class Incident:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What the rules said last, in the order in which they first fired."""
+        """What each rule said of the longest that it held, in the order in which they first fired."""
         return tuple(self._rules.values())
 
     @property
     def risk(self) -> Risk:
         """The rules' floor, or what the VLM raised it to; never below the floor."""
         answer = self.assessment.answer
-        score, source = int(self._floor), "rules"
-        if answer is not None and min(answer.score, _VLM_CEILING) > score:
-            score, source = min(answer.score, _VLM_CEILING), "vlm"
-        return Risk(Level.of(score), score, "vlm" if source == "vlm" else "rules", self._floor)
+        score = 0 if answer is None else min(answer.score, _VLM_CEILING)
+        if score > self._floor:
+            return Risk(Level.of(score), score, "vlm", self._floor)
+        return Risk(self._floor, int(self._floor), "rules", self._floor)
 
     def add(self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame) -> None:
         """Take in what the rules found in one frame, and who they found."""

@@ -113,7 +113,7 @@ class CameraPolicy:
         self._present = present
 
     def end_all(self, reason: EndReason, error: str, now: Moment) -> list[Decision]:
-        """End whatever is open, now: the daemon stops or the video is over."""
+        """End whatever is open, now: the daemon stops."""
         decisions: list[Decision] = []
         if self._open is not None:
             self._open.asked = True  # too late to ask
@@ -202,12 +202,10 @@ class CameraPolicy:
         decisions = [] if incident.asked else self._ask(incident, now)
         if len(self._closing) > _MAX_CLOSING:
             self._closing[0].expire()
-        return decisions + [d for waiting in list(self._closing) for d in self._finish(waiting, now)]
+        return decisions + self._finish(incident, now)
 
     def _finish(self, incident: Incident, now: Moment) -> list[Decision]:
         """Send an ended incident's last message, once its assessment is there or has had its time."""
-        if incident not in self._closing:
-            return []
         patience = max(self._terms.linger, self._terms.deadline) + END_GRACE_SECONDS
         if incident.assessment.state == "pending":
             if now.at - incident.last_finding.at < patience:
