@@ -1,10 +1,12 @@
 """The loop of the tutorials, ultralytics' own streams, and surveil: frames a second on one clip with one model.
 
-    python benchmarks/compare.py --model MODEL [--video FILE] [--seconds 8] [--rounds 3] [--out benchmarks/results]
+    python benchmarks/compare.py --model MODEL [--weights YOLO.pt] [--video FILE] [--seconds 8] [--rounds 3]
 
 The ways take turns, round after round, so that a machine whose speed drifts is fair to all; the median of the rounds
 counts, and what counts of it is the ratio to the plain loop. Detection only, but for `track` and surveil, which track
-too (surveil decides on alerts besides). Writes compare.json and compare.png.
+too (surveil decides on alerts besides). With --weights (or an architecture such as yolov8n.yaml, whose random weights
+are as fast as trained ones) the plain loop on torch takes part, and surveil with what `surveil models export` makes of
+the weights for the clip's shape, INT8. Writes compare.json and compare.png.
 """
 
 from __future__ import annotations
@@ -30,9 +32,14 @@ from rich.progress import track as progress  # noqa: E402
 from rich.table import Table  # noqa: E402
 from ultralytics import YOLO  # noqa: E402
 
-from surveil.bench import bench  # noqa: E402
+from surveil import build  # noqa: E402
+from surveil.bench import Pipeline, frames_of  # noqa: E402
 from surveil.capture import test_card  # noqa: E402
+from surveil.capture.samples import samples  # noqa: E402
 from surveil.config import Config  # noqa: E402
+from surveil.detect.engines import EngineCache  # noqa: E402
+from surveil.detect.export import CALIBRATION_FRAMES, Order, export  # noqa: E402
+from surveil.models import covering  # noqa: E402
 
 WARM_UP = 10
 
@@ -72,17 +79,40 @@ def rate(work: Iterator[object], seconds: float) -> float:
     return done / (time.monotonic() - began)
 
 
-def ways(model: Path, video: Path, seconds: float) -> dict[str, Callable[[], float]]:
-    """Return each way to see a video as what measures it once."""
+def pipeline(model: Path, video: Path, seconds: float) -> float:
+    """Return the frames a second of surveil's whole pipeline."""
     config = Config.model_validate_json(
         json.dumps({"cameras": {"bench": {"source": str(video)}}, "detector": {"model": str(model)}})
     )
+    detector = build.detector(config)
+    frames, took = Pipeline(config, detector, {"bench": frames_of("bench", video, detector)}).run(seconds)
+    return frames / took
+
+
+def exported(weights: Path, video: Path, cache: Path) -> Path:
+    """Return what `surveil models export --calibrate VIDEO` makes of the weights."""
+    pictures = list(samples(str(video), CALIBRATION_FRAMES))
+    size = covering([(image.shape[0], image.shape[1]) for image in pictures], 640)
+    return export(Order(weights, "openvino", "int8", size, 1, pictures), EngineCache(cache)).model
+
+
+def ways(model: Path, video: Path, seconds: float) -> dict[str, Callable[[], float]]:
+    """Return each way to see a video as what measures it once."""
     loaded = {name: YOLO(str(model), task="detect") for name in ("plain", "stream", "track")}
     return {
         "plain loop (cv2 + predict)": lambda: rate(plain(loaded["plain"], video), seconds),
         "ultralytics predict(stream=True)": lambda: rate(stream(loaded["stream"], video), seconds),
         "ultralytics track()": lambda: rate(tracked(loaded["track"], video), seconds),
-        "surveil": lambda: bench(config, video, 3 * seconds).pipeline_fps,
+        "surveil": lambda: pipeline(model, video, seconds),
+    }
+
+
+def ways_of_weights(weights: Path, engine: Path, video: Path, seconds: float) -> dict[str, Callable[[], float]]:
+    """Return the ways that start from weights: torch in the plain loop, and the engine made for this clip."""
+    loaded = YOLO(str(weights), task="detect")
+    return {
+        "plain loop on the weights (torch)": lambda: rate(plain(loaded, video), seconds),
+        "surveil, engine made for the clip": lambda: pipeline(engine, video, seconds),
     }
 
 
@@ -90,6 +120,7 @@ def main() -> None:
     """Measure, show and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--weights")
     parser.add_argument("--video", type=Path)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
@@ -100,13 +131,19 @@ def main() -> None:
         if said.video is None:
             test_card.write(video)
         measured: dict[str, list[float]] = {}
-        runs = [run for _ in range(said.rounds) for run in ways(said.model, video, said.seconds).items()]
+        kinds = ways(said.model, video, said.seconds)
+        if said.weights is not None:
+            weights = Path(folder, Path(said.weights).stem + ".pt")
+            YOLO(said.weights).save(str(weights))
+            kinds |= ways_of_weights(weights, exported(weights, video, Path(folder)), video, said.seconds)
+        runs = [run for _ in range(said.rounds) for run in kinds.items()]
         for name, measure in progress(runs, description="measuring", console=Console(stderr=True)):
             measured.setdefault(name, []).append(measure())
     medians = {name: statistics.median(rates) for name, rates in measured.items()}
     base = next(iter(medians.values()))
     result = {
         "model": said.model.name,
+        "weights": said.weights,
         "video": said.video.name if said.video else "test card 1920x1080, H.264",
         "machine": platform.machine(),
         "rounds": said.rounds,
@@ -140,8 +177,8 @@ def plot(result: dict[str, Any], file: Path) -> None:
 
     names = list(result["ways"])
     ratios = [result["ways"][name]["ratio_to_plain"] for name in names]
-    figure, axes = plt.subplots(figsize=(8, 2.8))
-    bars = axes.barh(names, ratios, color=["#9aa5b1"] * (len(names) - 1) + ["#2563eb"])
+    figure, axes = plt.subplots(figsize=(8, 0.8 + 0.5 * len(names)))
+    bars = axes.barh(names, ratios, color=["#2563eb" if "surveil" in name else "#9aa5b1" for name in names])
     axes.bar_label(bars, fmt="%.2f", padding=4)
     axes.invert_yaxis()
     axes.set_xlim(0, max(ratios) * 1.15)

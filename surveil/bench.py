@@ -1,7 +1,8 @@
 """`surveil bench`: what this machine can do, room by room and in one row, with the daemon's own code.
 
 `bound_fps` is what the machine could do if nothing but decoding and inference cost anything: its cores over the CPU
-time that both need for a frame. `efficiency` is the whole pipeline over that.
+time that both need for a frame, or what the detector does alone where that is less (a GPU). `efficiency` is the whole
+pipeline over that.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from surveil import build
-from surveil.capture.video_file import Unpaced, VideoFile
+from surveil.capture.video_file import Pace, Unpaced, VideoFile
 from surveil.channels import FrameQueue
 from surveil.clock import SystemClock
 from surveil.config import Config
@@ -31,11 +35,31 @@ from surveil.trigger.identity import derived_entropy
 from surveil.trigger.policy import Policy
 
 WARM_UP_FRAMES = 10
+WARM_UP_SECONDS = 0.5
+CAMERAS = (1, 2, 4, 8)
+BENCH = "bench"
+"""What the measured camera is called."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """The whole pipeline with so many cameras at once: their frames a second together, the process's memory."""
+
+    cameras: int
+    fps: float
+    frames: int
+    dropped: int
+    memory_mb: float
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured. Rates are frames a second; `*_cpu_ms` is CPU time a frame, over all threads."""
+    """What was measured. Rates are frames a second; `*_cpu_ms` is CPU time a frame, over all threads.
+
+    `capture_to_alert_ms` is p50, p95 and p99 of the time from a frame's capture until the policy has decided on it,
+    which is when an alert leaves for the outbox; with one camera at the video's own pace, dropped frames left out.
+    """
 
     video: str
     size: str
@@ -51,6 +75,9 @@ class Result:
     efficiency: float
     frames: int
     dropped: int
+    cameras: tuple[Cameras, ...]
+    memory_per_camera_mb: float
+    capture_to_alert_ms: dict[str, float] | None
 
     def as_dict(self) -> dict[str, object]:
         """Return the result as plain values."""
@@ -58,27 +85,32 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rate:
+class Rate:
+    """Steps a second, and milliseconds of CPU time a step."""
+
     fps: float
     cpu_ms: float
 
 
 def bench(config: Config, video: Path, seconds: float) -> Result:
-    """Measure for about `seconds`, a third of it each: decoding, detecting, and everything together.
+    """Measure for about `seconds`, in equal parts: decode, detect, 1, 2, 4 and 8 cameras, and the way to an alert.
 
     Raises CaptureError, ModelError.
     """
-    name = next(iter(config.cameras))
     detector = build.detector(config)
     size = _size(video, detector)
-    part = max(seconds / 3, 1.0)
-    decode = _measured(_frames(name, video, detector), part)
-    pictures = [frame.image for frame in itertools.islice(_frames(name, video, detector), 64)]
-    detect = _measured(_detected(detector, pictures), part)
-    frames, took, metrics = _pipeline(config, name, video, detector, part)
+    part = max(seconds / (3 + len(CAMERAS)), 1.0)
+    with _Steps(3 + len(CAMERAS)) as step:
+        decode = step("decoding", lambda: measured(frames_of(BENCH, video, detector), part))
+        pictures = [frame.image for frame in itertools.islice(frames_of(BENCH, video, detector), 64)]
+        detect = step("detecting", lambda: measured(detected(detector, pictures), part))
+        together = tuple(
+            step(f"{number} cameras", partial(_together, config, video, detector, number, part)) for number in CAMERAS
+        )
+        one, most = together[0], together[-1]
+        latency = step("capture to alert", lambda: _latency(config, video, detector, part))
     cores = len(os.sched_getaffinity(0))
-    bound = cores * 1000 / (decode.cpu_ms + detect.cpu_ms)
-    fps = frames / took
+    bound = min(cores * 1000 / (decode.cpu_ms + detect.cpu_ms), detect.fps)
     return Result(
         video=video.name,
         size=size,
@@ -90,16 +122,41 @@ def bench(config: Config, video: Path, seconds: float) -> Result:
         detect_fps=round(detect.fps, 1),
         detect_cpu_ms=round(detect.cpu_ms, 2),
         bound_fps=round(bound, 1),
-        pipeline_fps=round(fps, 1),
-        efficiency=round(fps / bound, 3),
-        frames=frames,
-        dropped=metrics.counted("frames_dropped", name),
+        pipeline_fps=one.fps,
+        efficiency=round(one.fps / bound, 3),
+        frames=sum(run.frames for run in together),
+        dropped=sum(run.dropped for run in together),
+        cameras=together,
+        memory_per_camera_mb=round((most.memory_mb - one.memory_mb) / (most.cameras - one.cameras), 1),
+        capture_to_alert_ms=latency,
     )
 
 
-def _frames(name: str, video: Path, detector: Detector) -> Generator[Frame, None, None]:
-    """Yield the frames of the video in the detector's size, again and again, as fast as they can be decoded."""
-    source = VideoFile(name, str(video), detector.input_size, Unpaced(0.0), loop=True)
+class _Steps:
+    """A bar that shows which step is measured."""
+
+    def __init__(self, steps: int) -> None:
+        columns = TextColumn("measuring: {task.description}"), BarColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("", total=steps)
+
+    def __call__(self, what: str, measure: Callable[[], T]) -> T:
+        self._bar.update(self._task, description=what)
+        result = measure()
+        self._bar.advance(self._task)
+        return result
+
+    def __enter__(self) -> _Steps:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def frames_of(camera: str, video: Path, detector: Detector, pace: Pace | None = None) -> Generator[Frame, None, None]:
+    """Yield the frames of a video in the detector's size, again and again; as fast as they can be decoded, or paced."""
+    source = VideoFile(camera, str(video), detector.input_size, pace or Unpaced(0.0), loop=True)
     source.open()
     try:
         yield from source.frames()
@@ -107,28 +164,29 @@ def _frames(name: str, video: Path, detector: Detector) -> Generator[Frame, None
         source.close()
 
 
-def _detected(detector: Detector, pictures: list[Image]) -> Generator[object, None, None]:
+def detected(detector: Detector, pictures: Sequence[Image]) -> Generator[object, None, None]:
     """See the pictures again and again, as many at a time as the detector likes; a step for each."""
     under_way: deque[Pending] = deque()
+    endless = itertools.cycle(pictures)
     try:
-        for picture in itertools.cycle(pictures):
-            under_way.append(detector.start([picture]))
+        while True:
+            under_way.append(detector.start(list(itertools.islice(endless, detector.batch))))
             if len(under_way) == detector.depth:
-                yield under_way.popleft()()
+                yield from under_way.popleft()()
     finally:
         for pending in under_way:
             pending()
 
 
 def _size(video: Path, detector: Detector) -> str:
-    frame = next(_frames("bench", video, detector), None)
+    frame = next(frames_of(BENCH, video, detector), None)
     if frame is None:
         raise CaptureError(f"{video}: there is no picture in it")
     height, width = frame.full().shape[:2]
     return f"{width}x{height}"
 
 
-def _measured(work: Generator[object, None, None], seconds: float) -> _Rate:
+def measured(work: Generator[object, None, None], seconds: float) -> Rate:
     """Count the steps of `work` in `seconds`, after a warm-up."""
     for _ in itertools.islice(work, WARM_UP_FRAMES):
         pass
@@ -138,29 +196,86 @@ def _measured(work: Generator[object, None, None], seconds: float) -> _Rate:
         done += 1
     took, spent = time.monotonic() - began, time.process_time() - cpu
     work.close()
-    return _Rate(done / took, 1000 * spent / done)
+    return Rate(done / took, 1000 * spent / done)
 
 
-def _pipeline(config: Config, name: str, video: Path, detector: Detector, seconds: float) -> tuple[int, float, Metrics]:
-    """Run decode, detection with tracking, and the policy, each on its own thread; the source waits, nothing drops."""
-    metrics = Metrics()
-    queue = FrameQueue([name], on_drop=lambda camera: metrics.count("frames_dropped", camera))
-    policy = Policy(config, assesses=False, entropy=derived_entropy)
-    clock = SystemClock()
-    over = threading.Event()
-    seen = _Seen(policy)
-    stage = DetectionStage(Tracking(detector, [name], config.detector.confidence), queue, seen.take, metrics, clock)
-    grabber = threading.Thread(target=_grab, args=(_frames(name, video, detector), queue, over), name="grab-bench")
-    grabber.start()
-    stage.start()
-    time.sleep(0.5)
-    before, began = seen.frames, time.monotonic()
-    time.sleep(seconds)
-    frames, took = seen.frames - before, time.monotonic() - began
-    over.set()
-    grabber.join(10.0)
-    stage.stop(10.0)
-    return frames, took, metrics
+class Pipeline:
+    """The daemon's rooms in a row: each source on a thread of its own, detection with tracking, the policy.
+
+    Args:
+        config: whose detector settings and rules count.
+        sources: frames by camera; endless. Unless they are paced, they wait for room, so that nothing drops.
+    """
+
+    def __init__(self, config: Config, detector: Detector, sources: dict[str, Iterator[Frame]], paced: bool = False):
+        self.metrics = Metrics()
+        self._sources = sources
+        self._clock = SystemClock()
+        camera = next(iter(config.cameras.values()))
+        cameras = dict.fromkeys(sources, camera)
+        self._policy = Policy(config.model_copy(update={"cameras": cameras}), False, derived_entropy)
+        self._queue = FrameQueue(sources, on_drop=lambda name: self.metrics.count("frames_dropped", name))
+        tracking = Tracking(detector, sources, config.detector.confidence, config.detector.every)
+        self._stage = DetectionStage(tracking, self._queue, self._take, self.metrics, self._clock)
+        self._room = None if paced else threading.Semaphore(detector.batch * (detector.depth + 1) + 2)
+        self._seen = 0
+        self._over = threading.Event()
+
+    def run(self, seconds: float) -> tuple[int, float]:
+        """Run for so long after a warm-up; return the frames that were decided on, and how long that took."""
+        grabbers = [threading.Thread(target=self._grab, args=(name,), name=f"grab-{name}") for name in self._sources]
+        for grabber in grabbers:
+            grabber.start()
+        self._stage.start()
+        time.sleep(WARM_UP_SECONDS)
+        before, began = self._seen, time.monotonic()
+        time.sleep(seconds)
+        frames, took = self._seen - before, time.monotonic() - began
+        self._over.set()
+        for grabber in grabbers:
+            grabber.join(10.0)
+        self._stage.stop(10.0)
+        return frames, took
+
+    def _grab(self, name: str) -> None:
+        for frame in self._sources[name]:
+            while self._room is not None and not self._room.acquire(timeout=0.25):
+                if self._over.is_set():
+                    return
+            if self._over.is_set():
+                return
+            self._queue.put(frame)
+
+    def _take(self, observation: Observation, _timeout: float) -> bool:
+        self._policy.observe(observation)
+        self.metrics.sample("capture_to_decision_seconds", self._clock.monotonic() - observation.frame.at)
+        self._seen += 1
+        if self._room is not None:
+            self._room.release()
+        return True
+
+
+def _together(config: Config, video: Path, detector: Detector, number: int, seconds: float) -> Cameras:
+    names = [f"{BENCH}-{index}" for index in range(number)]
+    pipeline = Pipeline(config, detector, {name: frames_of(name, video, detector) for name in names})
+    frames, took = pipeline.run(seconds)
+    dropped = sum(pipeline.metrics.counted("frames_dropped", name) for name in names)
+    return Cameras(number, round(frames / took, 1), frames, dropped, round(_memory_mb(), 1))
+
+
+def _memory_mb() -> float:
+    """Return what this process holds in memory now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _latency(config: Config, video: Path, detector: Detector, seconds: float) -> dict[str, float] | None:
+    """Return the quantiles of capture to decision in milliseconds, one camera at the video's own pace."""
+    pace = Pace(SystemClock(), threading.Event())
+    pipeline = Pipeline(config, detector, {BENCH: frames_of(BENCH, video, detector, pace)}, paced=True)
+    pipeline.run(seconds)
+    told = pipeline.metrics.quantiles("capture_to_decision_seconds")
+    return None if told is None else {name: round(1000 * value, 1) for name, value in told.items()}
 
 
 def table(result: Result) -> None:
@@ -171,28 +286,13 @@ def table(result: Result) -> None:
     shown.add_row("decode", f"{result.decode_fps:.1f}", f"{result.decode_cpu_ms:.2f}")
     shown.add_row("detect", f"{result.detect_fps:.1f}", f"{result.detect_cpu_ms:.2f}")
     shown.add_row("bound: both, on all cores", f"{result.bound_fps:.1f}", "")
-    shown.add_row("whole pipeline", f"{result.pipeline_fps:.1f}", "")
+    for run in result.cameras:
+        what = "whole pipeline" if run.cameras == 1 else f"whole pipeline, {run.cameras} cameras"
+        shown.add_row(what, f"{run.fps:.1f}", "")
     shown.add_row("efficiency", f"{100 * result.efficiency:.0f} %", "")
-    Console(stderr=True).print(shown)
-
-
-class _Seen:
-    """Counts observations and lets the policy decide on them."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.frames = 0
-        self._observe: Callable[[Observation], object] = policy.observe
-
-    def take(self, observation: Observation, _timeout: float) -> bool:
-        self._observe(observation)
-        self.frames += 1
-        return True
-
-
-def _grab(frames: Iterator[Frame], queue: FrameQueue, over: threading.Event) -> None:
-    for frame in frames:
-        while len(queue) >= 4 and not over.is_set():
-            over.wait(0.001)
-        if over.is_set():
-            return
-        queue.put(frame)
+    console = Console(stderr=True)
+    console.print(shown)
+    console.print(f"a further camera holds {result.memory_per_camera_mb:.0f} MB")
+    if result.capture_to_alert_ms:
+        told = ", ".join(f"{name} {value:.0f} ms" for name, value in result.capture_to_alert_ms.items())
+        console.print(f"capture to alert, one camera: {told}")

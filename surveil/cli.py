@@ -114,7 +114,7 @@ def replay(
 def bench(
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Whose detector.")] = None,
     video: Annotated[Path | None, typer.Option(metavar="FILE", help="A recording; a test card, if not said.")] = None,
-    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to measure.")] = 15.0,
+    seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to measure.")] = 20.0,
 ) -> None:
     """Measure decoding, detecting and the whole pipeline on this machine; one JSON object on stdout."""
     settings = load(config) if config else _bare_config()
