@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -27,6 +28,7 @@ from surveil.detect.quiet import quieten
 quieten()
 
 import cv2  # noqa: E402
+import torch  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import track as progress  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -109,6 +111,7 @@ def ways(model: Path, video: Path, seconds: float) -> dict[str, Callable[[], flo
 
 def ways_of_weights(weights: Path, engine: Path, video: Path, seconds: float) -> dict[str, Callable[[], float]]:
     """Return the ways that start from weights: torch in the plain loop, and the engine made for this clip."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # where it is told otherwise, it uses one
     loaded = YOLO(str(weights), task="detect")
     return {
         "plain loop on the weights (torch)": lambda: rate(plain(loaded, video), seconds),
