@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from surveil import registry
 from surveil.clock import Clock
 from surveil.config import Camera, Config, SecretError
 from surveil.interfaces import Assessor, Detector, FrameSource, ModelError
+
+if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do without
+    from surveil.capture.detail import DetailStream
+    from surveil.capture.rtsp import RtspAddress
 
 _log = logging.getLogger(__name__)
 NEEDED_GB = 20.0
@@ -49,21 +54,50 @@ def passwords(config: Config) -> None:
         raise SecretError("\n".join(missing))
 
 
+SourceMaker = Callable[[threading.Event], FrameSource]
+"""Makes a camera's source anew for each try; the event tells one that waits to stop."""
+
+
 def source(
-    name: str, camera: Camera, input_size: tuple[int, int], clock: Clock
-) -> Callable[[threading.Event], FrameSource]:
-    """Return what makes the camera's source anew for each try; the event tells it to stop.
+    name: str, camera: Camera, input_size: tuple[int, int], clock: Clock, detail: DetailStream | None = None
+) -> SourceMaker:
+    """Return what makes the camera's source; its full pictures come from `detail` where there is one.
 
     Raises SecretError when the password is not where the config says.
     """
+    make = _source(name, camera, input_size, clock)
+    if detail is None:
+        return make
+    from surveil.capture.detail import DetailedSource
+
+    return lambda stop: DetailedSource(make(stop), detail.ring)
+
+
+def detail(name: str, camera: Camera, clock: Clock) -> DetailStream | None:
+    """Return the camera's main stream, not yet started; None where the config names none."""
+    if camera.detail is None:
+        return None
+    from surveil.capture.detail import DetailSource, DetailStream
+
+    address = _address(camera, camera.detail)
+    return DetailStream(name, lambda _stop: DetailSource(address, clock), clock)
+
+
+def _source(name: str, camera: Camera, input_size: tuple[int, int], clock: Clock) -> SourceMaker:
     if "://" not in camera.source:
         from surveil.capture.video_file import Pace, VideoFile
 
         return lambda stop: VideoFile(name, camera.source, input_size, Pace(clock, stop), camera.loop)
     kind = registry.resolve(registry.SOURCES[urlsplit(camera.source).scheme])
+    address = _address(camera, camera.source)
+    return lambda _stop: kind(name, address, input_size, clock)
+
+
+def _address(camera: Camera, url: str) -> RtspAddress:
+    from surveil.capture.rtsp import RtspAddress
+
     password = camera.password.reveal() if camera.password else ""
-    credentials = (camera.username, password) if camera.username else None
-    return lambda _stop: kind(name, camera.source, credentials, camera.transport, input_size, clock)
+    return RtspAddress(url, (camera.username, password) if camera.username else None, camera.transport)
 
 
 def assessor(config: Config) -> Assessor | None:

@@ -13,6 +13,7 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from surveil import __version__, build, systemd
 from surveil.assess.assessment import AssessmentStage
@@ -122,9 +123,18 @@ class Service:
         self._frames = FrameQueue(config.cameras, on_drop=self._dropped)
         tracking = Tracking(detector, config.cameras, config.detector.confidence)
         self._detection = DetectionStage(tracking, self._frames, self._inbox.put, metrics, clock)
+        self._details = {
+            name: stream
+            for name, camera in config.cameras.items()
+            if (stream := build.detail(name, camera, clock)) is not None
+        }
         self._grabbers = [
             Grabber(
-                name, build.source(name, camera, detector.input_size, clock), self._on_frame, self._on_status, clock
+                name,
+                build.source(name, camera, detector.input_size, clock, self._details.get(name)),
+                self._on_frame,
+                self._on_status,
+                clock,
             )
             for name, camera in config.cameras.items()
         ]
@@ -137,8 +147,8 @@ class Service:
         self._link.start()
         self._delivery.start()
         self._detection.start()
-        for grabber in self._grabbers:
-            grabber.start()
+        for reader in self._readers():
+            reader.start()
 
     def _faulty_main_loop(self) -> bool:
         """Run the main loop; a fault of ours in it must not cost the alerts that are on their way."""
@@ -183,12 +193,12 @@ class Service:
         systemd.notify("STOPPING=1", "STATUS=stopping")
         _log.info("stopping")
         deadline = _Deadline(self._clock, self._clock.monotonic() + STOP_SECONDS)
-        for grabber in self._grabbers:
-            grabber.stop()
-        grabbing = _Deadline(self._clock, self._clock.monotonic() + 2.0)
-        for grabber in self._grabbers:
-            if not grabber.join(grabbing.left(2.0)):
-                _log.warning("camera=%s a blocked read is left to the end of the process", grabber.camera)
+        for reader in self._readers():
+            reader.stop()
+        reading = _Deadline(self._clock, self._clock.monotonic() + 2.0)
+        for reader in self._readers():
+            if not reader.join(reading.left(2.0)):
+                _log.warning("camera=%s a blocked read is left to the end of the process", reader.camera)
         if not self._detection.stop(deadline.left(1.5)):
             _log.warning("the detector did not stop in time")
         self._drain()
@@ -231,6 +241,9 @@ class Service:
 
     # The main thread's own.
 
+    def _readers(self) -> list[Grabber[Any]]:
+        return [*self._grabbers, *(detail.grabber for detail in self._details.values())]
+
     def _now(self) -> Moment:
         return Moment(self._clock.monotonic(), self._clock.wall())
 
@@ -260,6 +273,9 @@ class Service:
         self._act(self._policy.tick(self._now()))
         for grabber in self._grabbers:
             self._take(grabber.check())
+        for name, detail in self._details.items():
+            if detail.changed() and name in self._statuses:
+                self._retain_status(self._statuses[name])
 
     def _tell_ready(self) -> bool:
         if self._assessment is not None and not self._assessment.wait_ready(0):
@@ -281,11 +297,14 @@ class Service:
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
 
     def _retain_status(self, status: CameraStatus) -> None:
+        detail = self._details.get(status.camera)
+        away = detail.away if detail is not None else None
         payload = {
             "state": status.state,
             "since": utc_text(status.since),
             "fps": round(status.fps) if status.state == "online" else 0,
-            "detail": status.detail,
+            "detail": status.detail or (away or "" if status.state == "online" else ""),
+            "pictures": "detail" if detail is not None and away is None else "source",
             "off": [],
         }
         self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)

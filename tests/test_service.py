@@ -183,6 +183,43 @@ def test_a_killed_daemon_leaves_its_last_will(
 
 
 @pytest.mark.slow
+def test_where_pictures_come_from_is_told(
+    tmp_path: Path, yolo_folder: Path, video: Path, broker: int, daemon: Start, subscribe: Subscribe
+) -> None:
+    large = components.write_video(tmp_path / "large.mp4", frames=600, size=(640, 480))
+    port = free_port()
+    file = config(
+        tmp_path,
+        f"""
+        node: box
+        cameras:
+          both: {{source: {video}, loop: true, detail: "rtsp://127.0.0.1:{port}/cam"}}
+          one: {{source: {video}, loop: true}}
+        detector: {{model: {yolo_folder}}}
+        assessor: {{backend: none}}
+        mqtt: {{host: 127.0.0.1, port: {broker}}}
+        storage: {{path: {tmp_path / "data"}}}
+        """,
+    )
+    subscriber = subscribe(broker)
+
+    def told(camera: str) -> tuple[str, str, str] | None:
+        payloads = [json.loads(payload) for payload in subscriber.payloads(f"box/{camera}/status")]
+        return (payloads[-1]["state"], payloads[-1]["pictures"], payloads[-1]["detail"]) if payloads else None
+
+    away = ("online", "source", f"its detail stream is offline: 127.0.0.1:{port}: connection refused")
+    running = daemon(file)
+    wait_for(lambda: told("both") == away, 60, "no detail yet")
+    with rtsp_server(large, port):
+        wait_for(lambda: told("both") == ("online", "detail", ""), 60, "detail is there")
+    wait_for(lambda: told("both") == away, 30, "detail is away again")
+    assert told("one") == ("online", "source", "")
+    assert "camera=both is offline" not in running.log
+    assert running.stop() == 0
+    assert "/cam" not in running.log
+
+
+@pytest.mark.slow
 def test_systemd_is_told_ready_watchdog_and_stopping(
     tmp_path: Path, yolo_folder: Path, video: Path, daemon: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,19 +10,24 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from surveil.interfaces import CaptureError
 from surveil.logs import Fold
-from surveil.messages import Image
+from surveil.messages import Image, Picture
 
 _log = logging.getLogger(__name__)
 _BROKEN_PACKETS = 1000
 """So many undecodable packets in a row are no glitch but a stream that cannot be read."""
 
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
+
+
+Moment = tuple[float, float]
+"""Monotonic and UNIX seconds."""
 
 
 class Decoder:
@@ -32,38 +37,31 @@ class Decoder:
         container: opened for reading.
         input_size: height and width in pixels that each picture is fitted into, its shape kept.
         moment: called when a packet has been read; what it returns is the capture of the frame in it.
-        live: packets come over RTP. FFmpeg's parser then holds each H.264 or H.265 picture back until the next one
-            begins, so that a picture was really captured when the packet before it was given out.
+        live: packets come over RTP; see `moments_of_packets`.
     """
 
     def __init__(
         self,
         container: InputContainer,
         input_size: tuple[int, int],
-        moment: Callable[[], tuple[float, float]],
+        moment: Callable[[], Moment],
         live: bool = False,
     ) -> None:
-        if not container.streams.video:
-            raise CaptureError("there is no video in it")
-        self.stream: VideoStream = container.streams.video[0]
+        self.stream = video_of(container)
         # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
         self.stream.codec_context.thread_count = 1
         self._container = container
         self._input_size = input_size
         self._moment = moment
-        self._held = live and self.stream.codec_context.name in {"h264", "hevc"}
+        self._live = live
         self._shrink = VideoReformatter()
         self._fold = Fold(_log)
 
-    def frames(self) -> Iterator[tuple[VideoFrame, tuple[float, float]]]:
+    def frames(self) -> Iterator[tuple[VideoFrame, Moment]]:
         """Yield each decoded picture with the moment at which its own packet was read."""
-        captured: dict[int | None, tuple[float, float]] = {}
+        captured: dict[int | None, Moment] = {}
         broken = 0
-        before: tuple[float, float] | None = None
-        for packet in self._container.demux(self.stream):
-            given = self._moment()
-            now = before if self._held and before is not None else given
-            before = given
+        for packet, now in moments_of_packets(self._container, self.stream, self._moment, self._live):
             # A picture leaves a decoder that reorders later than its packet came in: look up its own.
             captured[packet.pts] = now
             try:
@@ -86,7 +84,30 @@ class Decoder:
         return _pixels(self._shrink.reformat(picture, width, height, "bgr24"))
 
 
-def full(picture: VideoFrame) -> Callable[[], Image]:
+def video_of(container: InputContainer) -> VideoStream:
+    """Return the first video stream of a container; raises CaptureError when there is none."""
+    if not container.streams.video:
+        raise CaptureError("there is no video in it")
+    return container.streams.video[0]
+
+
+def moments_of_packets(
+    container: InputContainer, stream: VideoStream, moment: Callable[[], Moment], live: bool
+) -> Iterator[tuple[Packet[VideoStream], Moment]]:
+    """Yield each packet with the moment at which its picture was captured; the last one may be empty.
+
+    FFmpeg's parser holds each H.264 or H.265 picture that comes over RTP (`live`) back until the next one begins, so
+    that it was really captured when the packet before it was given out.
+    """
+    held = live and stream.codec_context.name in {"h264", "hevc"}
+    before: Moment | None = None
+    for packet in container.demux(stream):
+        given = moment()
+        yield packet, before if held and before is not None else given
+        before = given
+
+
+def full(picture: VideoFrame) -> Picture:
     """Return what makes the picture at its own size, when it is asked to."""
     return lambda: _pixels(picture.reformat(format="bgr24"))
 
