@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -128,16 +129,8 @@ class Service:
             for name, camera in config.cameras.items()
             if (stream := build.detail(name, camera, clock)) is not None
         }
-        self._grabbers = [
-            Grabber(
-                name,
-                build.source(name, camera, detector.input_size, clock, self._details.get(name)),
-                self._on_frame,
-                self._on_status,
-                clock,
-            )
-            for name, camera in config.cameras.items()
-        ]
+        _log.info("cameras are decoded %s", build.decoder())
+        self._grabbers = [self._grabber(name, detector.input_size) for name in config.cameras]
 
     def start_threads(self) -> None:
         """Start every room, the last ones first, so that each finds the next one there."""
@@ -235,6 +228,10 @@ class Service:
         self._metrics.count("frames_dropped", camera)
         self._fold.warn(f"camera={camera} a frame was dropped: the detector does not keep up")
 
+    def _damaged(self, camera: str) -> None:
+        self._metrics.count("frames_damaged", camera)
+        self._fold.warn(f"camera={camera} a damaged picture was left out")
+
     def _from_assessment(self, assessment: Assessment) -> None:
         if not self._inbox.put(assessment, timeout=5.0):
             self._fold.warn("an assessment was lost: the main loop does not keep up")
@@ -308,6 +305,17 @@ class Service:
             "off": [],
         }
         self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
+
+    def _grabber(self, name: str, input_size: tuple[int, int]) -> Grabber[Frame]:
+        make_source = build.source(
+            name,
+            self._config.cameras[name],
+            input_size,
+            self._clock,
+            self._details.get(name),
+            partial(self._damaged, name),
+        )
+        return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
 
     def _broker(self) -> Broker:
         mqtt = self._config.mqtt

@@ -22,13 +22,14 @@ LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {
-        "capture/test_card.py",
-        "capture/decoding.py",
-        "capture/rtsp.py",
-        "capture/video_file.py",
-        "capture/detail.py",
         "capture/acceleration.py",
-    },  # fmt: skip
+        "capture/damage.py",
+        "capture/decoding.py",
+        "capture/detail.py",
+        "capture/rtsp.py",
+        "capture/test_card.py",
+        "capture/video_file.py",
+    },
     "ultralytics": {"detect/yolo.py", "detect/openvino.py", "detect/tracking.py"},
     "torch": {"detect/yolo.py", "detect/openvino.py", "assess/qwen_model.py"},
     "transformers": {"assess/qwen_model.py"},

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from surveil.deliver.wire import alert_schema
+from tests.capture.test_damage import recorded
 from tests.real import components
 from tests.real.components import Daemon, Subscriber, free_port, mosquitto, rtsp_server, wait_for
 
@@ -183,9 +184,10 @@ def test_a_killed_daemon_leaves_its_last_will(
 
 
 @pytest.mark.slow
-def test_where_pictures_come_from_is_told(
+def test_where_pictures_come_from_and_which_are_damaged_is_told(
     tmp_path: Path, yolo_folder: Path, video: Path, broker: int, daemon: Start, subscribe: Subscribe
 ) -> None:
+    damaged = recorded(tmp_path / "damaged.ts", "h264", lambda n, data: data[:-9000] if n == 20 else data)
     large = components.write_video(tmp_path / "large.mp4", frames=600, size=(640, 480))
     port = free_port()
     file = config(
@@ -194,7 +196,7 @@ def test_where_pictures_come_from_is_told(
         node: box
         cameras:
           both: {{source: {video}, loop: true, detail: "rtsp://127.0.0.1:{port}/cam"}}
-          one: {{source: {video}, loop: true}}
+          one: {{source: {damaged}, loop: true}}
         detector: {{model: {yolo_folder}}}
         assessor: {{backend: none}}
         mqtt: {{host: 127.0.0.1, port: {broker}}}
@@ -213,6 +215,7 @@ def test_where_pictures_come_from_is_told(
     with rtsp_server(large, port):
         wait_for(lambda: told("both") == ("online", "detail", ""), 60, "detail is there")
     wait_for(lambda: told("both") == away, 30, "detail is away again")
+    running.wait_for("camera=one a damaged picture was left out")
     assert told("one") == ("online", "source", "")
     assert "camera=both is offline" not in running.log
     assert running.stop() == 0

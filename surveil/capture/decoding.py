@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import av
 import av.error
 import numpy as np
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from surveil.capture.acceleration import HARDWARE_FORMATS, Hardware
+from surveil.capture.damage import Damage
 from surveil.interfaces import CaptureError
-from surveil.logs import Fold
 from surveil.messages import Image, Picture
 
-_log = logging.getLogger(__name__)
 _BROKEN_PACKETS = 1000
 """So many undecodable packets in a row are no glitch but a stream that cannot be read."""
+_SILENT_PACKETS = 100
+"""So many packets without a picture: the hardware swallows what it cannot decode."""
 
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
 
 
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Where a camera is decoded, and who is told of each picture that was lost because it was damaged."""
+
+    hardware: Hardware | None = None
+    on_damaged: Callable[[], None] = lambda: None
+
+
+IN_SOFTWARE = Decoding()
 Moment = tuple[float, float]
 """Monotonic and UNIX seconds."""
 
@@ -38,6 +50,7 @@ class Decoder:
         input_size: height and width in pixels that each picture is fitted into, its shape kept.
         moment: called when a packet has been read; what it returns is the capture of the frame in it.
         live: packets come over RTP; see `moments_of_packets`.
+        decoding: where it is decoded, and who counts what is damaged.
     """
 
     def __init__(
@@ -46,37 +59,78 @@ class Decoder:
         input_size: tuple[int, int],
         moment: Callable[[], Moment],
         live: bool = False,
+        decoding: Decoding = IN_SOFTWARE,
     ) -> None:
         self.stream = video_of(container)
+        context = self.stream.codec_context
         # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
-        self.stream.codec_context.thread_count = 1
+        context.thread_count = 1
+        # H.264 marks what is damaged by itself; of H.265 only the errors tell, and what lacks its references is marked
+        # only where it is given out.
+        self._strict = context.name == "hevc"
+        if self._strict:
+            context.options = {"err_detect": "explode"}
+            context.flags |= Flags.output_corrupt
+        self._hardware = decoding.hardware
+        self._on_hardware = decoding.hardware.decoder(self.stream) if decoding.hardware else None
+        self._on_damaged = decoding.on_damaged
+        self._damage = Damage()
+        self._silent = 0
         self._container = container
         self._input_size = input_size
         self._moment = moment
         self._live = live
         self._shrink = VideoReformatter()
-        self._fold = Fold(_log)
 
     def frames(self) -> Iterator[tuple[VideoFrame, Moment]]:
-        """Yield each decoded picture with the moment at which its own packet was read."""
+        """Yield each decoded picture that is whole with the moment at which its own packet was read."""
         captured: dict[int | None, Moment] = {}
         broken = 0
         for packet, now in moments_of_packets(self._container, self.stream, self._moment, self._live):
             # A picture leaves a decoder that reorders later than its packet came in: look up its own.
             captured[packet.pts] = now
             try:
-                pictures = packet.decode()
+                pictures = self._decoded(packet)
             except av.error.InvalidDataError:
                 broken += 1
                 if broken >= _BROKEN_PACKETS:
                     raise CaptureError("its packets cannot be decoded") from None
-                self._fold.warn("a packet that cannot be decoded was skipped")
+                self._damage.spoiled(packet.pts)
+                if not self._strict:  # there its picture is still to come
+                    self._on_damaged()
                 continue
             broken = 0
             for picture in pictures:
-                yield picture, captured.pop(picture.pts, now)
+                moment = captured.pop(picture.pts, now)
+                if self._damage.shows(picture):
+                    yield picture, moment
+                elif self._damage.begun:
+                    self._on_damaged()
             if len(captured) > 64:
                 captured.clear()
+
+    def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        if self._on_hardware is None or self._hardware is None:
+            return packet.decode()
+        try:
+            pictures = self._on_hardware.decode(packet)
+        except av.error.FFmpegError as error:
+            if isinstance(error, av.error.InvalidDataError) and self._damage.begun:
+                raise
+            return self._on_software(packet, reason(error))
+        if pictures and not self._damage.begun and pictures[0].format.name not in HARDWARE_FORMATS:
+            self._hardware.refuses("FFmpeg decodes it in software")
+        self._silent = 0 if pictures else self._silent + 1
+        if self._silent > _SILENT_PACKETS:
+            return self._on_software(packet, "it gives no pictures")
+        return pictures
+
+    def _on_software(self, packet: Packet[VideoStream], why: str) -> list[VideoFrame]:
+        """Go on in software for good; it gives no picture before the next key packet."""
+        if self._hardware is not None:
+            self._hardware.refuses(why)
+        self._on_hardware = None
+        return packet.decode()
 
     def small(self, picture: VideoFrame) -> Image:
         """Return the picture in the detector's size, in one pass of the converter."""

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import av.error
 from av.container import InputContainer
 
-from surveil.capture.decoding import Decoder, full, opened, reason
+from surveil.capture.decoding import IN_SOFTWARE, Decoder, Decoding, full, opened, reason
 from surveil.clock import Clock
 from surveil.interfaces import AuthFailed, CaptureError
 from surveil.messages import Frame
@@ -82,11 +82,13 @@ class RtspSource:
         address: RtspAddress,
         input_size: tuple[int, int],
         clock: Clock,
+        decoding: Decoding = IN_SOFTWARE,
     ) -> None:
         self._camera = camera
         self._address = address
         self._input_size = input_size
         self._clock = clock
+        self._decoding = decoding
         self._container: InputContainer | None = None
 
     def open(self) -> None:
@@ -98,7 +100,11 @@ class RtspSource:
         if self._container is None:
             raise CaptureError("frames() before open()")
         decoder = Decoder(
-            self._container, self._input_size, lambda: (self._clock.monotonic(), self._clock.wall()), live=True
+            self._container,
+            self._input_size,
+            lambda: (self._clock.monotonic(), self._clock.wall()),
+            live=True,
+            decoding=self._decoding,
         )
         captured = (0.0, 0.0)
         try:

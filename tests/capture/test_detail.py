@@ -26,6 +26,11 @@ FPS = 10
 SMALL, LARGE = (320, 240), (640, 480)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detail, "PICTURE_SECONDS", 60.0)
+
+
 def number_of(image: Image) -> int:
     """Return the number that write_video gave a picture, modulo 160 (large) or 80 (small)."""
     return int(np.argmax(image[image.shape[0] // 2].sum(axis=1) > 450)) // 4
