@@ -9,7 +9,6 @@ from av.video.frame import VideoFrame
 HIDDEN_PICTURES = 100
 """After so many hidden ones (4 s at 25 a second) a camera that sends no key picture is better seen than trusted: a
 blind one is told to be stalled."""
-_WINDOW = 100
 
 
 class Damage:
@@ -23,20 +22,14 @@ class Damage:
         self.begun = False
         self._hidden: int | None = None
         self._spoiled: deque[int | None] = deque(maxlen=32)
-        self._errors = 0
-        self._pictures = 0
-        self._odd = False
 
     def spoiled(self, pts: int | None) -> None:
         """The packet of this time could not be decoded, or not without errors; its picture may still come."""
-        self._errors += 1
-        if not self._odd:
-            self._hidden = self._hidden or 0
-            self._spoiled.append(pts)
+        self._hidden = self._hidden or 0
+        self._spoiled.append(pts)
 
     def shows(self, picture: VideoFrame) -> bool:
         """Return whether the next picture, in the order in which they are shown, is whole."""
-        self._watch_for_oddness()
         damaged = picture.is_corrupt or (picture.pts is not None and picture.pts in self._spoiled)
         if damaged:
             self._hidden = self._hidden or 0
@@ -48,12 +41,3 @@ class Damage:
                 return False
         self.begun = True
         return True
-
-    def _watch_for_oddness(self) -> None:
-        """A stream with errors in every other packet is not damaged but odd; its errors say nothing then."""
-        self._pictures += 1
-        if self._pictures >= _WINDOW:
-            if self._errors > _WINDOW // 2:
-                self._odd, self._hidden = True, None
-                self._spoiled.clear()
-            self._pictures = self._errors = 0

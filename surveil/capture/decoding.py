@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -19,10 +22,15 @@ from av.video.stream import VideoStream
 from surveil.capture.acceleration import HARDWARE_FORMATS, Hardware
 from surveil.capture.damage import Damage
 from surveil.interfaces import CaptureError
+from surveil.logs import Fold
 from surveil.messages import Image, Picture
 
+_log = logging.getLogger(__name__)
+_fold = Fold(_log)
 _BROKEN_PACKETS = 1000
 """So many undecodable packets in a row are no glitch but a stream that cannot be read."""
+_FAULTS = 50
+"""When more than half of so many packets raise, the stream is not damaged: its decoder is the wrong one."""
 _SILENT_PACKETS = 100
 """So many packets without a picture: the hardware swallows what it cannot decode."""
 
@@ -34,7 +42,7 @@ class Decoding:
     """Where a camera is decoded, and who is told of each picture that was lost because it was damaged."""
 
     hardware: Hardware | None = None
-    on_damaged: Callable[[], None] = lambda: None
+    on_damaged: Callable[[], None] = lambda: _fold.warn("a damaged picture was left out")
 
 
 IN_SOFTWARE = Decoding()
@@ -62,17 +70,14 @@ class Decoder:
         decoding: Decoding = IN_SOFTWARE,
     ) -> None:
         self.stream = video_of(container)
-        context = self.stream.codec_context
-        # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
-        context.thread_count = 1
-        # H.264 marks what is damaged by itself; of H.265 only the errors tell, and what lacks its references is marked
-        # only where it is given out.
-        self._strict = context.name == "hevc"
-        if self._strict:
-            context.options = {"err_detect": "explode"}
-            context.flags |= Flags.output_corrupt
+        _set_up(self.stream.codec_context)
         self._hardware = decoding.hardware
-        self._on_hardware = decoding.hardware.decoder(self.stream) if decoding.hardware else None
+        # Tried first; where it will not do, the stream's own plain decoder takes over.
+        self._preferred = decoding.hardware.decoder(self.stream) if decoding.hardware else None
+        self._strict = self._preferred is None and self.stream.codec_context.name == "hevc"
+        if self._strict:
+            self._preferred = _strict(self.stream)
+        self._faults: deque[bool] = deque(maxlen=_FAULTS)
         self._on_damaged = decoding.on_damaged
         self._damage = Damage()
         self._silent = 0
@@ -96,7 +101,7 @@ class Decoder:
                 if broken >= _BROKEN_PACKETS:
                     raise CaptureError("its packets cannot be decoded") from None
                 self._damage.spoiled(packet.pts)
-                if not self._strict:  # there its picture is still to come
+                if self._damage.begun and not self._strict:  # there its picture is still to come
                     self._on_damaged()
                 continue
             broken = 0
@@ -110,32 +115,58 @@ class Decoder:
                 captured.clear()
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        if self._on_hardware is None or self._hardware is None:
+        if self._preferred is None:
             return packet.decode()
         try:
-            pictures = self._on_hardware.decode(packet)
+            pictures = self._preferred.decode(packet)
         except av.error.FFmpegError as error:
-            if isinstance(error, av.error.InvalidDataError) and self._damage.begun:
-                raise
-            return self._on_software(packet, reason(error))
+            self._faults.append(True)
+            never_did = self._hardware is not None and not self._damage.begun
+            often = sum(self._faults) > _FAULTS // 2
+            if never_did or often or not isinstance(error, av.error.InvalidDataError):
+                return self._plainly(packet, reason(error))
+            raise
+        self._faults.append(False)
+        if self._strict:
+            return pictures
         if pictures and not self._damage.begun and pictures[0].format.name not in HARDWARE_FORMATS:
-            self._hardware.refuses("FFmpeg decodes it in software")
+            self._refused("FFmpeg decodes it in software")
         self._silent = 0 if pictures else self._silent + 1
-        if self._silent > _SILENT_PACKETS:
-            return self._on_software(packet, "it gives no pictures")
-        return pictures
+        return self._plainly(packet, "it gives no pictures") if self._silent > _SILENT_PACKETS else pictures
 
-    def _on_software(self, packet: Packet[VideoStream], why: str) -> list[VideoFrame]:
-        """Go on in software for good; it gives no picture before the next key packet."""
-        if self._hardware is not None:
-            self._hardware.refuses(why)
-        self._on_hardware = None
+    def _plainly(self, packet: Packet[VideoStream], why: str) -> list[VideoFrame]:
+        """Go on with the plain decoder; it shows no picture before the next key packet."""
+        self._refused(why)
+        self._preferred, self._strict = None, False
         return packet.decode()
+
+    def _refused(self, why: str) -> None:
+        if self._strict:
+            _log.warning("an H.265 stream breaks its own rules all the time; what is damaged in it is not noticed")
+        elif self._hardware is not None:
+            self._hardware.refuses(why)
 
     def small(self, picture: VideoFrame) -> Image:
         """Return the picture in the detector's size, in one pass of the converter."""
         height, width = fitted(picture.height, picture.width, self._input_size)
         return _pixels(self._shrink.reformat(picture, width, height, "bgr24"))
+
+
+def _set_up(context: VideoCodecContext) -> None:
+    # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
+    context.thread_count = 1
+    if context.name == "hevc":
+        # What lacks its references is given out, marked: else nobody could count what is lost.
+        context.flags |= Flags.output_corrupt
+
+
+def _strict(stream: VideoStream) -> VideoCodecContext:
+    """Return a decoder that raises over errors: H.265 that is damaged is not marked, as H.264 is."""
+    context = av.CodecContext.create("hevc", "r")
+    context.extradata = stream.codec_context.extradata
+    context.options = {"err_detect": "explode"}
+    _set_up(context)
+    return context
 
 
 def video_of(container: InputContainer) -> VideoStream:

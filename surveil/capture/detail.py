@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from surveil.capture.damage import Damage
 from surveil.capture.decoding import Moment, full, moments_of_packets, reason, video_of
 from surveil.capture.grabber import Grabber
 from surveil.capture.packets import CodedPacket, Coding, Gop, PacketRing
@@ -167,8 +168,6 @@ def picture_near(gop: Gop, at: float) -> Image:
             break
     if best is None or abs(best[0] - at) > NEAR_SECONDS:
         raise _Unusable("it has none of that moment")
-    if best[1].is_corrupt:
-        raise _Unusable("its picture of that moment is damaged")
     return full(best[1])()
 
 
@@ -176,6 +175,7 @@ def _pictures(gop: Gop, until: float) -> Iterator[tuple[float, VideoFrame]]:
     """Yield the pictures in the order in which they are shown, with the moment by which each was captured."""
     decoder = _decoder(gop.coding)
     captured: dict[int | None, float] = {}
+    damage = Damage()
     shown = gop.began
     for coded in (*gop.packets, None):
         if time.monotonic() > until:
@@ -186,6 +186,8 @@ def _pictures(gop: Gop, until: float) -> Iterator[tuple[float, VideoFrame]]:
             packet.pts, packet.dts, packet.time_base = coded.pts, coded.dts, gop.coding.time_base
             captured[coded.pts] = coded.at
         for picture in decoder.decode(packet):
+            if not damage.shows(picture):
+                raise _Unusable("it is damaged")
             # As in RtspSource: where frames are reordered, one counts as captured when all before it were.
             shown = max(shown, captured.pop(picture.pts, shown))
             yield shown, picture

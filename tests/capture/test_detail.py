@@ -91,6 +91,13 @@ def test_what_detail_cannot_show_comes_from_the_source(tmp_path: Path, caplog: p
     assert caplog.text == ""
     assert pictured(gop.began - NEAR_SECONDS - 0.01) == (240, 320, 3)
     assert "camera=front a picture came from the source, not from detail: it has none of that moment" in caplog.text
+    ring.begin()
+    for number, packet in enumerate(gop.packets):
+        data = packet.data[:-20] + 20 * b"\xaa" if number == 10 else packet.data
+        ring.add(gop.coding, replace(packet, data=data, at=packet.at + 4))
+    assert pictured(4.5) == (480, 640, 3)
+    assert pictured(5.5) == (240, 320, 3)
+    assert "not from detail: it is damaged" in caplog.text
     broken = Gop(gop.coding, replace(gop.packets[0], data=bytes(500)))
     ring.add(broken.coding, replace(broken.packets[0], at=9.0))
     assert pictured(9.0) == (240, 320, 3)
