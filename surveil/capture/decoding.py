@@ -34,6 +34,7 @@ _FAULTS = 50
 _SILENT_PACKETS = 100
 """So many packets without a picture: the hardware swallows what it cannot decode."""
 
+_UNDECODABLE = (av.error.InvalidDataError, av.error.PatchWelcomeError)
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
 
 
@@ -96,7 +97,7 @@ class Decoder:
             captured[packet.pts] = now
             try:
                 pictures = self._decoded(packet)
-            except av.error.InvalidDataError:
+            except _UNDECODABLE:
                 broken += 1
                 if broken >= _BROKEN_PACKETS:
                     raise CaptureError("its packets cannot be decoded") from None
@@ -123,7 +124,7 @@ class Decoder:
             self._faults.append(True)
             never_did = self._hardware is not None and not self._damage.begun
             often = sum(self._faults) > _FAULTS // 2
-            if never_did or often or not isinstance(error, av.error.InvalidDataError):
+            if never_did or often or not isinstance(error, _UNDECODABLE):
                 return self._plainly(packet, reason(error))
             raise
         self._faults.append(False)

@@ -120,6 +120,16 @@ def test_a_stream_that_changes_its_size_goes_on(tmp_path: Path, codec: str) -> N
     assert shapes == [((120, 160, 3), (240, 320, 3))] * FRAMES + [((90, 160, 3), (360, 640, 3))] * FRAMES
 
 
+@pytest.mark.parametrize(("first", "then"), [("h264", "hevc"), ("hevc", "h264")])
+def test_a_stream_that_changes_its_codec_ends_without_a_wrong_picture(tmp_path: Path, first: str, then: str) -> None:
+    parts = [recorded(tmp_path / f"{codec}.ts", codec, lambda _n, data: data) for codec in (first, then)]
+    clean, _ = decoded(parts[0])
+    (tmp_path / "both.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    shown, _ = decoded(tmp_path / "both.ts")
+    assert len(shown) >= FRAMES - 2
+    assert smeared(shown, clean) == []
+
+
 @dataclass
 class Picture:
     pts: int | None = None
