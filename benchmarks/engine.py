@@ -14,16 +14,23 @@ import itertools
 import statistics
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+from surveil.detect.quiet import quieten
 
-from surveil.capture.video_file import Unpaced, VideoFile
-from surveil.detect import openvino, yolo
-from surveil.interfaces import Detector, EndOfFile, Pending
-from surveil.messages import Detections, Image
+quieten()
+
+import numpy as np  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from ultralytics import YOLO  # noqa: E402
+
+from surveil.capture.video_file import Unpaced, VideoFile  # noqa: E402
+from surveil.detect import openvino  # noqa: E402
+from surveil.interfaces import Detector, EndOfFile, Pending  # noqa: E402
+from surveil.messages import Detections, Image  # noqa: E402
 
 
 def pictures(video: Path, detector: Detector) -> list[Image]:
@@ -40,9 +47,17 @@ def pictures(video: Path, detector: Detector) -> list[Image]:
     return kept
 
 
-def seen(detector: Detector, images: list[Image]) -> tuple[float, list[Detections]]:
-    """Return milliseconds a picture, and what was found."""
-    began = time.monotonic()
+def predicted(model: Any, images: list[Image]) -> list[Detections]:
+    """Return what ultralytics' predictor finds, one picture after the other."""
+    found = []
+    for image in images:
+        rows = model.predict(image, conf=0.25, verbose=False)[0].boxes.data.numpy()
+        found.append(Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))
+    return found
+
+
+def seen(detector: Detector, images: list[Image]) -> list[Detections]:
+    """Return what the engine finds, as many pictures under way as it takes."""
     found: list[Detections] = []
     under_way: deque[Pending] = deque()
     for image in images:
@@ -51,7 +66,7 @@ def seen(detector: Detector, images: list[Image]) -> tuple[float, list[Detection
             found += under_way.popleft()()
     for pending in under_way:
         found += pending()
-    return 1000 * (time.monotonic() - began) / len(images), found
+    return found
 
 
 def differ(one: Detections, two: Detections) -> bool:
@@ -69,16 +84,20 @@ def main() -> None:
     direct = openvino.load(said.model, confidence=0.25)
     if direct is None:
         parser.error(f"{said.model} takes no single picture of a fixed size")
-    ways: dict[str, Detector] = {
-        "ultralytics' predictor": yolo.through_predictor(said.model, imgsz=640, confidence=0.25, device="cpu"),
-        "engine called directly": direct,
-    }
+    predictor = YOLO(str(said.model), task="detect")
     images = pictures(said.video, direct)
+    ways: dict[str, Callable[[], list[Detections]]] = {
+        "ultralytics' predictor": lambda: predicted(predictor, images),
+        "engine called directly": lambda: seen(direct, images),
+    }
+    for see in ways.values():
+        see()
     times: dict[str, list[float]] = {name: [] for name in ways}
     found: dict[str, list[Detections]] = {}
-    for _, (name, detector) in itertools.product(range(said.rounds), ways.items()):
-        took, found[name] = seen(detector, images)
-        times[name].append(took)
+    for _, (name, see) in itertools.product(range(said.rounds), ways.items()):
+        began = time.monotonic()
+        found[name] = see()
+        times[name].append(1000 * (time.monotonic() - began) / len(images))
     base = statistics.median(times["engine called directly"])
     shown = Table(title=f"{len(images)} pictures, {said.rounds} rounds in turn")
     for heading in ("way", "times the engine", "ms a picture, round by round"):

@@ -12,6 +12,9 @@ from surveil.messages import Frame
 
 T = TypeVar("T")
 
+LIVELY_SECONDS = 1.0
+"""A camera that gave no frame for so long is none that a batch waits for."""
+
 
 class Channel(Generic[T]):
     """A bounded first-in first-out queue between threads. A full one makes the sender wait."""
@@ -53,6 +56,7 @@ class FrameQueue:
     def __init__(self, cameras: Iterable[str], depth: int = 8, on_drop: Callable[[str], None] | None = None) -> None:
         self._waiting: dict[str, deque[Frame]] = {name: deque() for name in cameras}
         self._order: deque[str] = deque(self._waiting)
+        self._came: dict[str, float] = {}
         self._depth = depth
         self._on_drop = on_drop
         self._arrived = threading.Condition()
@@ -65,30 +69,40 @@ class FrameQueue:
             if dropped:
                 waiting.popleft()
             waiting.append(frame)
+            self._came[frame.camera] = time.monotonic()
             self._arrived.notify_all()
         if dropped and self._on_drop:
             self._on_drop(frame.camera)
 
-    def take(self, limit: int, timeout: float) -> list[Frame]:
-        """Take at most one frame a camera and `limit` in all, fairly in turn; [] after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
+    def take(self, limit: int, timeout: float, window: float = 0.0) -> list[Frame]:
+        """Take at most `limit` frames, fairly in turn; [] when none came within `timeout` seconds.
+
+        Every camera gives one before any gives a second. With the first frame there, others get `window` seconds to
+        come too; a camera that gave none of late is not waited for.
+        """
         with self._arrived:
-            while not (batch := self._next_batch(limit)):
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return []
-                self._arrived.wait(remaining)
-            return batch
+            if not self._arrived.wait_for(lambda: any(self._waiting.values()), timeout):
+                return []
+            if window > 0:
+                self._arrived.wait_for(lambda: self._enough(limit), window)
+            return self._next_batch(limit)
+
+    def _enough(self, limit: int) -> bool:
+        """Return whether waiting longer would bring nothing more: every lively camera has a frame, or it is enough."""
+        now = time.monotonic()
+        lively = [name for name, at in self._came.items() if now - at < LIVELY_SECONDS]
+        return len(self) >= limit or all(self._waiting[name] for name in lively)
 
     def _next_batch(self, limit: int) -> list[Frame]:
         batch: list[Frame] = []
-        for _ in range(len(self._order)):
-            if len(batch) == limit:
-                break
-            name = self._order[0]
-            self._order.rotate(-1)
-            if self._waiting[name]:
-                batch.append(self._waiting[name].popleft())
+        while len(batch) < limit and any(self._waiting.values()):
+            for _ in range(len(self._order)):
+                if len(batch) == limit:
+                    break
+                name = self._order[0]
+                self._order.rotate(-1)
+                if self._waiting[name]:
+                    batch.append(self._waiting[name].popleft())
         return batch
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import typer
 
 from surveil import __version__, logs
 from surveil.config import Config, ConfigError, SecretError, load
+from surveil.detect.engines import Format, Precision
 from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
 from surveil.redaction import redact
 
@@ -115,7 +117,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to measure.")] = 15.0,
 ) -> None:
     """Measure decoding, detecting and the whole pipeline on this machine; one JSON object on stdout."""
-    settings = load(config) if config else Config.model_validate_json('{"cameras": {"bench": {"source": "bench"}}}')
+    settings = load(config) if config else _bare_config()
     from surveil.bench import bench as measure
     from surveil.bench import table
 
@@ -128,6 +130,67 @@ def bench(
         result = measure(settings, video, seconds)
     table(result)
     _print(json.dumps(result.as_dict()))
+
+
+models = typer.Typer(help="Shows the detector engines of this machine, and makes new ones.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+@models.command("list")
+def models_list() -> None:
+    """Show the engines that were exported on this machine."""
+    from rich.console import Console
+
+    from surveil.detect.engines import EngineCache
+    from surveil.models import table
+
+    cache = EngineCache()
+    engines = cache.all()
+    if not engines:
+        _say(f"there are no engines in {cache.root}; surveil models export makes one")
+        return
+    Console().print(table(engines))
+
+
+@models.command("export")
+def models_export(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL.pt]", help="The weights; the config's if not said.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Whose detector.")] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="VIDEO", help="A recording of your cameras (several allowed): INT8, in their shape."),
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Input, as 640x384; the recordings' shape.")] = None,
+    format: Annotated[Format | None, typer.Option(help="What runs it; the fastest here if not said.")] = None,  # noqa: A002
+    precision: Annotated[Precision | None, typer.Option(help="INT8 needs --calibrate.")] = None,
+) -> None:
+    """Make the detector engine for this machine, and print where it lies; run, replay and bench then take it."""
+    settings = load(config) if config else _bare_config()
+    detector = settings.detector
+    wide = _size(size)
+    from surveil.models import Wish, make
+
+    weights = model or next((p for p in (Path(detector.model), Path(f"{detector.model}.pt")) if p.exists()), None)
+    if weights is None or not weights.exists():
+        raise ModelError(f"the weights {weights or detector.model} are not here; download them once (README)")
+    wish = Wish(
+        weights=weights,
+        imgsz=max(wide) if wide else detector.imgsz,
+        device=detector.device,
+        cameras=len(settings.cameras) if config else None,
+        recordings=calibrate or (),
+        format=format,
+        precision=precision,
+        size=wide,
+    )
+    try:
+        engine = make(wish)
+    except ModelError as error:
+        _say(str(error))
+        raise typer.Exit(EX_FAULT) from None
+    _print(str(engine.model))
 
 
 @app.command()
@@ -189,6 +252,22 @@ def _print(text: str) -> None:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody is left to hear it
         sys.stderr.write(f"{redact(text)}\n")
+
+
+def _bare_config() -> Config:
+    """Return the defaults, for verbs that need no camera."""
+    return Config.model_validate_json('{"cameras": {"bench": {"source": "bench"}}}')
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of `640x384`; raises what typer tells as wrong usage."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
+    sides = tuple(map(int, match.groups())) if match else (0, 0)
+    if not all(32 <= side <= 4096 and side % 32 == 0 for side in sides):
+        raise typer.BadParameter(f"{text} is no size such as 640x384, in multiples of 32", param_hint="--size")
+    return sides[1], sides[0]
 
 
 def _camera_of(settings: Config, camera: str | None) -> str:

@@ -98,12 +98,16 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One tracked thing in one frame; `id` is unique within its camera and process."""
+    """One tracked thing in one frame; `id` is unique within its camera and process.
+
+    One that is `predicted` was not looked for in this frame: it is where its motion puts it.
+    """
 
     id: int
     label: str
     confidence: float
     box: Box
+    predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,3 +265,4 @@ class CameraStatus:
     since: float
     detail: str = ""
     fps: float = field(default=0.0, compare=False)
+    fps_detected: float = field(default=0.0, compare=False)

@@ -16,6 +16,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._spent: dict[tuple[str, str], float] = {}
         self._samples: dict[str, deque[float]] = {}
 
     def count(self, name: str, label: str = "", by: int = 1) -> None:
@@ -27,6 +28,16 @@ class Metrics:
         """Return a counter's value; 0 for one that never counted."""
         with self._lock:
             return self._counts[name, label]
+
+    def spend(self, name: str, label: str, seconds: float) -> None:
+        """Add time to a sum of time spent."""
+        with self._lock:
+            self._spent[name, label] = self._spent.get((name, label), 0.0) + seconds
+
+    def spent(self, name: str, label: str = "") -> float:
+        """Return the seconds that a sum has come to; 0 for one that was never added to."""
+        with self._lock:
+            return self._spent.get((name, label), 0.0)
 
     def sample(self, name: str, seconds: float) -> None:
         """Store one measured time."""

@@ -39,7 +39,8 @@ class Replay:
         detector = build.detector(self._config)
         source = self._source(detector.input_size)
         assessor = build.assessor(self._config) if self._assess else None
-        tracking = Tracking(detector, [self._camera], self._config.detector.confidence)
+        seen = self._config.detector
+        tracking = Tracking(detector, [self._camera], seen.confidence, seen.every)
         policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
         with asyncio.Runner() as runner:
             oracle = _Oracle(assessor, runner)

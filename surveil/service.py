@@ -32,6 +32,7 @@ from surveil.interfaces import AlertSink, StorageError
 from surveil.logs import Fold
 from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observation
 from surveil.metrics import Metrics
+from surveil.overload import Overload
 from surveil.stats import Stats
 from surveil.store.evidence import EvidenceFolder
 from surveil.trigger.identity import random_entropy
@@ -50,6 +51,7 @@ HUNG_SECONDS = 60.0
 STOP_SECONDS = 9.0
 """The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
+_LIVE = frozenset({"online", "degraded"})
 Inbox = Channel[Observation | Assessment | CameraStatus]
 
 
@@ -121,8 +123,9 @@ class Service:
             queue=lambda: len(queue),
             outbox=lambda: {"waiting": len(outbox), "lost": outbox.lost, "refused": outbox.refused},
         )
+        self._overload = Overload(metrics)
         self._frames = FrameQueue(config.cameras, on_drop=self._dropped)
-        tracking = Tracking(detector, config.cameras, config.detector.confidence)
+        tracking = Tracking(detector, config.cameras, config.detector.confidence, config.detector.every)
         self._detection = DetectionStage(tracking, self._frames, self._inbox.put, metrics, clock)
         self._details = {
             name: stream
@@ -287,11 +290,25 @@ class Service:
     def _tell_stats(self, now: float) -> None:
         told = self._stats.payload(self._statuses, now)
         self._link.pass_on("stats", told)
+        slow = self._overload.judge(self._statuses, now)
         for name, status in self._statuses.items():
-            self._statuses[name] = replace(status, fps=self._stats.fps(name))
+            self._statuses[name] = self._measured(status, slow.get(name))
             self._retain_status(self._statuses[name])
-        up = sum(status.state == "online" for status in self._statuses.values())
+        up = sum(status.state in _LIVE for status in self._statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
+
+    def _measured(self, status: CameraStatus, slow: str | None) -> CameraStatus:
+        """Return a camera's status with its rates; a live one that is not seen in full is `degraded`."""
+        if slow and status.state == "online":
+            _log.warning("camera=%s is degraded: %s", status.camera, slow)
+            status = replace(status, state="degraded", since=self._clock.wall())
+        elif not slow and status.state == "degraded":
+            _log.info("camera=%s is online", status.camera)
+            status = replace(status, state="online", since=self._clock.wall(), detail="")
+        if slow and status.state == "degraded":
+            status = replace(status, detail=slow)
+        fps, detected = self._stats.fps(status.camera)
+        return replace(status, fps=fps, fps_detected=detected)
 
     def _retain_status(self, status: CameraStatus) -> None:
         detail = self._details.get(status.camera)
@@ -299,8 +316,10 @@ class Service:
         payload = {
             "state": status.state,
             "since": utc_text(status.since),
-            "fps": round(status.fps) if status.state == "online" else 0,
-            "detail": status.detail or (away or "" if status.state == "online" else ""),
+            "fps": round(status.fps) if status.state in _LIVE else 0,
+            "fps_detected": round(status.fps_detected) if status.state in _LIVE else 0,
+            "dropped": self._metrics.counted("frames_dropped", status.camera),
+            "detail": status.detail or (away or "" if status.state in _LIVE else ""),
             "pictures": "detail" if detail is not None and away is None else "source",
             "off": [],
         }

@@ -12,18 +12,24 @@ ENDS = ("done", "failed", "expired", "shed")
 
 
 class Rates:
-    """Frame rates since the last look, from counters that only grow."""
+    """What happened since the last look, from counters that only grow."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._last: dict[tuple[str, str], tuple[int, float]] = {}
+        self._last: dict[tuple[str, str], tuple[float, float]] = {}
 
     def rate(self, counter: str, camera: str, now: float) -> float:
         """Return events a second since this was asked last; 0 the first time."""
-        count = self._metrics.counted(counter, camera)
-        before, at = self._last.get((counter, camera), (count, now))
-        self._last[counter, camera] = (count, now)
-        return round((count - before) / (now - at), 2) if now > at else 0.0
+        return round(self._grown(counter, camera, self._metrics.counted(counter, camera), now), 2)
+
+    def share(self, spent: str, camera: str, now: float) -> float:
+        """Return the share of the time since this was asked last that was spent so; 0 the first time."""
+        return self._grown(spent, camera, self._metrics.spent(spent, camera), now)
+
+    def _grown(self, name: str, camera: str, count: float, now: float) -> float:
+        before, at = self._last.get((name, camera), (count, now))
+        self._last[name, camera] = (count, now)
+        return (count - before) / (now - at) if now > at else 0.0
 
 
 class Stats:
@@ -34,24 +40,27 @@ class Stats:
         self._queue = queue
         self._outbox = outbox
         self._rates = Rates(metrics)
-        self._fps: dict[str, float] = {}
+        self._fps: dict[str, tuple[float, float]] = {}
 
-    def fps(self, camera: str) -> float:
-        """Return a camera's frames a second, as the last payload told them."""
-        return self._fps.get(camera, 0.0)
+    def fps(self, camera: str) -> tuple[float, float]:
+        """Return a camera's frames a second, those that came in and those detected, as the last payload told them."""
+        return self._fps.get(camera, (0.0, 0.0))
 
     def payload(self, cameras: dict[str, CameraStatus], now: float) -> bytes:
         """Return the JSON; `now` is monotonic seconds."""
         counted = self._metrics.counted
         ends = {state: counted("assessments", state) for state in ENDS}
         outbox = self._outbox()
-        self._fps = {name: self._rates.rate("frames", name, now) for name in cameras}
+        self._fps = {
+            name: (self._rates.rate("frames", name, now), self._rates.rate("frames_detected", name, now))
+            for name in cameras
+        }
         return json.dumps(
             {
                 "cameras": {
                     name: {
-                        "fps_in": self._fps[name],
-                        "fps_detected": self._rates.rate("frames_detected", name, now),
+                        "fps_in": self._fps[name][0],
+                        "fps_detected": self._fps[name][1],
                         "dropped": counted("frames_dropped", name),
                         "state": status.state,
                     }

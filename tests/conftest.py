@@ -30,6 +30,30 @@ def yolo_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real .pt weights of YOLOv8n's architecture, random, that see many things in a picture."""
+    from tests.real import untrained as weights
+
+    return weights.write(tmp_path_factory.mktemp("pt") / "untrained.pt")
+
+
+@pytest.fixture(scope="session")
+def untrained_onnx(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights as a rectangular ONNX engine, exported as a user would."""
+    from surveil.detect.engines import EngineCache
+    from surveil.detect.export import Order, export
+
+    cache = EngineCache(tmp_path_factory.mktemp("cache"))
+    return export(Order(untrained, "onnx", "fp32", (384, 640)), cache).model
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is exported on this machine must neither help a test nor be touched by one."""
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path_factory.getbasetemp() / "surveil-cache"))
+
+
+@pytest.fixture(scope="session")
 def toy_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy-qwen")
     # In a process of its own: what it imports must not sit in the memory of all other tests.

@@ -16,8 +16,8 @@ VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
-GLUE = {"registry", "build", "systemd", "stats", "progress", "testing"}
-TOP = {"service", "replay", "bench"}
+GLUE = {"registry", "build", "systemd", "stats", "overload", "progress", "testing"}
+TOP = {"service", "replay", "bench", "models"}
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
@@ -27,17 +27,32 @@ ADAPTERS = {
         "capture/decoding.py",
         "capture/detail.py",
         "capture/rtsp.py",
+        "capture/samples.py",
         "capture/test_card.py",
         "capture/video_file.py",
     },
-    "ultralytics": {"detect/yolo.py", "detect/openvino.py", "detect/tracking.py"},
-    "torch": {"detect/yolo.py", "detect/openvino.py", "assess/qwen_model.py"},
+    "ultralytics": {
+        "detect/backend.py",
+        "detect/boxes.py",
+        "detect/export.py",
+        "detect/openvino.py",
+        "detect/tracking.py",
+    },
+    "torch": {
+        "detect/backend.py",
+        "detect/boxes.py",
+        "detect/engines.py",
+        "detect/openvino.py",
+        "detect/yolo.py",
+        "assess/qwen_model.py",
+    },
+    "torchvision": {"detect/boxes.py"},
     "transformers": {"assess/qwen_model.py"},
     "xgrammar": {"assess/qwen_model.py"},
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
-    "cv2": {"trigger/keyframes.py", "deliver/delivery.py"},
+    "cv2": {"trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
     "yaml": {"config/document.py", "detect/openvino.py"},
 }
 

@@ -20,7 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("detector", "every"): _is(1),
     ("assessor", "backend"): _is("auto", "qwen", "none"),
     ("assessor", "quantize"): _is("auto", "none"),
     ("assessor", "memory_gb"): _is("auto"),

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from surveil.channels import FrameQueue
 from surveil.clock import Clock
@@ -15,21 +16,36 @@ from surveil.messages import Frame, Observation
 from surveil.metrics import Metrics
 
 _log = logging.getLogger(__name__)
+WINDOW_SHARE = 0.2
+"""How long the cameras get to fill a batch, as a share of what a batch takes; the device may idle for that long."""
+WINDOW_SECONDS = 0.03
 _FAILURES = 10
 """So many failing batches in a row are no glitch: the daemon ends, and systemd starts it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Frames under way; `due` says which of them the detector sees. Without `pending` none is."""
+
+    frames: list[Frame]
+    due: list[bool]
+    pending: Pending | None
 
 
 class Tracking:
     """Detects and tracks: frames in, observations out, in the same order. Pure but for the model.
 
-    Up to the detector's `depth` batches are under way at a time, so that the device never waits for Python.
+    Up to the detector's `depth` batches are under way at a time, so that the device never waits for Python. Of each
+    camera the detector sees every `every`th frame; in those between, tracks are where their motion puts them.
     """
 
-    def __init__(self, detector: Detector, cameras: Iterable[str], confidence: float) -> None:
+    def __init__(self, detector: Detector, cameras: Iterable[str], confidence: float, every: int = 1) -> None:
         self.batch = detector.batch
         self._detector = detector
+        self._every = every
         self._trackers = {name: ByteTracker(detector.labels, confidence) for name in cameras}
-        self._under_way: deque[tuple[list[Frame], Pending]] = deque()
+        self._turns = dict.fromkeys(self._trackers, 0)
+        self._under_way: deque[_Batch] = deque()
 
     @property
     def idle(self) -> bool:
@@ -42,17 +58,38 @@ class Tracking:
         Without new frames the oldest are waited for; with them only when there is no room for more. Raises
         ModelError, and then what it was about is lost.
         """
+        seen: list[Observation] = []
         if frames:
-            self._under_way.append((frames, self._detector.start([frame.image for frame in frames])))
-            if len(self._under_way) < self._detector.depth:
-                return []
-        if not self._under_way:
-            return []
-        frames, pending = self._under_way.popleft()
-        return [
-            Observation(frame, self._trackers[frame.camera].update(detections, frame.image.shape[:2]))
-            for frame, detections in zip(frames, pending(), strict=True)
-        ]
+            self._under_way.append(self._begun(frames))
+        elif self._under_way:
+            seen += self._finished(self._under_way.popleft())
+        while self._under_way and self._ripe():
+            seen += self._finished(self._under_way.popleft())
+        return seen
+
+    def _ripe(self) -> bool:
+        """Return whether the oldest batch is to be finished now: it waits for nothing, or there is no room."""
+        if self._under_way[0].pending is None:
+            return True
+        return sum(batch.pending is not None for batch in self._under_way) >= self._detector.depth
+
+    def _begun(self, frames: list[Frame]) -> _Batch:
+        due = []
+        for frame in frames:
+            due.append(self._turns[frame.camera] == 0)
+            self._turns[frame.camera] = (self._turns[frame.camera] + 1) % self._every
+        images = [frame.image for frame, seen in zip(frames, due, strict=True) if seen]
+        return _Batch(frames, due, self._detector.start(images) if images else None)
+
+    def _finished(self, batch: _Batch) -> list[Observation]:
+        found = iter(batch.pending() if batch.pending is not None else ())
+        observations = []
+        for frame, due in zip(batch.frames, batch.due, strict=True):
+            tracker = self._trackers[frame.camera]
+            height, width = frame.image.shape[:2]
+            tracks = tracker.update(next(found), (height, width)) if due else tracker.between()
+            observations.append(Observation(frame, tracks))
+        return observations
 
 
 class DetectionStage:
@@ -73,6 +110,7 @@ class DetectionStage:
         self._hand_on = hand_on
         self._metrics = metrics
         self._clock = clock
+        self._usual = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.run, name="detect", daemon=True)
 
@@ -92,7 +130,7 @@ class DetectionStage:
         while True:
             self.heartbeat = self._clock.monotonic()
             idle = self._tracking.idle
-            frames = self._queue.take(self._tracking.batch, timeout=0.25 if idle else 0.0)
+            frames = self._queue.take(self._tracking.batch, 0.25 if idle else 0.0, self._window())
             if not frames and idle:
                 if self._stop.is_set():
                     return
@@ -111,10 +149,22 @@ class DetectionStage:
                     self.fault = error
                     return
 
+    def _window(self) -> float:
+        """Return for how many seconds a batch waits for the other cameras; a detector of single pictures never does."""
+        return min(WINDOW_SECONDS, WINDOW_SHARE * self._usual) if self._tracking.batch > 1 else 0.0
+
     def run_once(self, frames: list[Frame]) -> None:
         """Begin with a batch, and hand on what is finished. Raises ModelError."""
-        for observation in self._tracking.observe(frames):
+        began = self._clock.monotonic()
+        observations = self._tracking.observe(frames)
+        took = self._clock.monotonic() - began
+        self._metrics.spend("detect_seconds", "", took)
+        if observations:
+            self._usual = took if not self._usual else 0.9 * self._usual + 0.1 * took
+        began = self._clock.monotonic()
+        for observation in observations:
             self._metrics.count("frames_detected", observation.frame.camera)
             self._metrics.sample("capture_to_detect_seconds", self._clock.monotonic() - observation.frame.at)
             while not self._hand_on(observation, 0.5) and not self._stop.is_set():
                 self.heartbeat = self._clock.monotonic()
+        self._metrics.spend("decide_wait_seconds", "", self._clock.monotonic() - began)

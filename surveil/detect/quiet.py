@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from surveil.detect.engines import cache_folder
 
 _VARIABLES = {
     "YOLO_AUTOINSTALL": "false",  # else missing packages are pip-installed at run time
@@ -16,6 +17,5 @@ _VARIABLES = {
 def quieten() -> None:
     """Set the variables; call it before importing anything of ultralytics."""
     os.environ.update(_VARIABLES)
-    # It insists on a folder for its settings, of which surveil uses none. systemd names ours in CACHE_DIRECTORY.
-    own = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    os.environ.setdefault("YOLO_CONFIG_DIR", os.environ.get("CACHE_DIRECTORY", f"{own}/surveil"))
+    # It insists on a folder for its settings, of which surveil uses none.
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder()))

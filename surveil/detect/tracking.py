@@ -24,6 +24,7 @@ class ByteTracker:
         from ultralytics.trackers.byte_tracker import BYTETracker
 
         self._labels = tuple(labels)
+        self._size: tuple[int, int] | None = None
         # ultralytics' defaults, on our floor. Boxes below it do not exist, so nothing is left to the second,
         # low-score association unless new tracks ask for a little more than old ones.
         self._tracker = BYTETracker(
@@ -42,18 +43,50 @@ class ByteTracker:
 
         Args:
             detections: in pixels of the picture.
-            size: its height and width, which make the boxes fractions.
+            size: its height and width, which make the boxes fractions. A camera may change it on the way: things are
+                followed in the pixels of its first picture.
         """
-        height, width = size
-        rows: NDArray[np.float64] = np.asarray(self._tracker.update(_Boxes(detections)), np.float64).reshape(-1, 8)
+        self._size = self._size or size
+        rows = self._tracker.update(_Boxes(_resized(detections, size, self._size)))
         # BYTETracker gives x1, y1, x2, y2, id, score, class, and the row of the detection it matched. The box is
         # taken from the detection: the tracker's is smoothed and may leave the picture.
-        boxes = detections.xyxy[rows[:, 7].astype(int)] / np.array([width, height, width, height], np.float32)
-        boxes = np.clip(boxes, 0.0, 1.0)
+        rows = np.asarray(rows, np.float64).reshape(-1, 8)
+        boxes = detections.xyxy[rows[:, 7].astype(int)]
+        return self._tracks(boxes, size, rows[:, 4:7])
+
+    def between(self) -> tuple[Track, ...]:
+        """Return the tracks where they should be in a frame that the detector does not see."""
+        if self._size is None:
+            return ()
+        self._tracker.frame_id += 1
+        followed = [track for track in self._tracker.tracked_stracks if track.is_activated]
+        if not followed:
+            return ()
+        self._tracker.multi_predict(followed)
+        boxes = np.array([track.xyxy for track in followed], np.float32)
+        known = np.array([[track.track_id, track.score, track.cls] for track in followed])
+        return self._tracks(boxes, self._size, known, predicted=True)
+
+    def _tracks(
+        self, boxes: NDArray[np.float32], size: tuple[int, int], known: NDArray[np.float64], predicted: bool = False
+    ) -> tuple[Track, ...]:
+        """Return boxes in pixels as tracks; `known` float (n, 3) is id, score, class of each."""
+        height, width = size
+        fractions = np.clip(boxes / np.array([width, height, width, height], np.float32), 0.0, 1.0)
         return tuple(
-            Track(int(row[4]), self._labels[int(row[6])], round(float(row[5]), 4), _box(box))
-            for row, box in zip(rows, boxes, strict=True)
+            Track(int(number), self._labels[int(label)], round(float(score), 4), _box(box), predicted)
+            for (number, score, label), box in zip(known, fractions, strict=True)
         )
+
+
+def _resized(detections: Detections, size: tuple[int, int], wanted: tuple[int, int]) -> Detections:
+    """Return the same boxes in the pixels of a picture of another size."""
+    if size == wanted:
+        return detections
+    (height, width), (new_height, new_width) = size, wanted
+    across, down = new_width / width, new_height / height
+    xyxy = detections.xyxy * np.array([across, down, across, down], np.float32)
+    return Detections(xyxy, detections.confidence, detections.class_id)
 
 
 class _Boxes:

@@ -38,7 +38,8 @@ class TrackBook:
             if record is None:
                 record = self._records[track.id] = TrackRecord(at, track, at)
             record.last, record.last_at = track, at
-            record.scores.append(track.confidence)
+            if not track.predicted:
+                record.scores.append(track.confidence)
         if at - self._swept_at > FORGET_SECONDS:
             self._swept_at = at
             self._records = {n: r for n, r in self._records.items() if at - r.last_at <= FORGET_SECONDS}

@@ -146,7 +146,6 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: rtsp://h/1, rules: [{when: person, cooldown: 60}]}}",
         MINIMAL + "assessor: {backend: openai}",
         MINIMAL + "assessor: {quantize: nf4}",
-        MINIMAL + "detector: {every: 2}",
         MINIMAL + "mqtt: {embedded: true}",
         MINIMAL + "mqtt: {discovery: homeassistant}",
         MINIMAL + "mqtt: {tls: {ca: ca.pem}}",

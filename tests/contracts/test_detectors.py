@@ -10,14 +10,13 @@ from surveil.interfaces import Detector
 from surveil.testing import ScriptedDetector
 
 
-@pytest.fixture(params=["openvino", "predictor", "scripted"])
+@pytest.fixture(params=["openvino", "torch", "onnx", "scripted"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     if request.param == "scripted":
         return ScriptedDetector()
-    folder = request.getfixturevalue("yolo_folder")
-    if request.param == "predictor":
-        return yolo.through_predictor(folder, imgsz=640, confidence=0.25, device="cpu")
-    return yolo.load(str(folder), imgsz=640, confidence=0.25, device="cpu", sha256=None)
+    fixture = {"openvino": "yolo_folder", "torch": "untrained", "onnx": "untrained_onnx"}[request.param]
+    model = request.getfixturevalue(fixture)
+    return yolo.loaded(model, imgsz=640, confidence=0.25, device="cpu")
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_all_cameras_share_a_batch_and_keep_their_own_tracks() -> None:
     running.stage.start()
     wait_for(lambda: len(running.seen) == 10, 5, "all frames are seen")
     assert running.stage.stop(5)
-    assert detector.batches == [2] * 5
+    assert detector.batches == [8, 2]
     for camera in ("a", "b"):
         own = [seen for seen in running.seen if seen.frame.camera == camera]
         assert [seen.frame.index for seen in own] == [0, 1, 2, 3, 4]
@@ -143,3 +143,30 @@ def test_a_glitch_passes_a_broken_model_is_told(kind: type[Failing], failures: i
         wait_for(lambda: running.stage.fault, 5, "the fault")
     assert running.stage.stop(5)
     assert (running.stage.fault is not None) is fatal
+
+
+def test_every_nth_frame_is_detected_and_none_is_left_out() -> None:
+    detector = ScriptedDetector(*[ONE] * 10)
+    tracking = Tracking(detector, ["a", "b"], 0.25, every=3)
+    seen: list[Observation] = []
+    for index in range(9):
+        seen += tracking.observe([frame(index / 10, "a", index)])
+    seen += tracking.observe([frame(0.0, "b", 0), frame(0.9, "a", 9), frame(1.0, "a", 10)])
+    while not tracking.idle:
+        seen += tracking.observe([])
+    assert detector.batches == [1, 1, 1, 2]
+    assert [s.frame.index for s in seen if s.frame.camera == "a"] == list(range(11))
+    assert [s.frame.index for s in seen if s.tracks and not s.tracks[0].predicted] == [0, 3, 6, 0, 9]
+    assert all(s.tracks[0].id == 1 for s in seen)
+
+
+def test_frames_between_wait_for_no_device() -> None:
+    detector = Deep()
+    tracking = Tracking(detector, ["a"], 0.25, every=2)
+    seen: list[int] = []
+    for index in range(12):
+        seen += [s.frame.index for s in tracking.observe([frame(index / 10, "a", index)])]
+    assert detector.most == 3  # the frames in between take none of its places
+    while not tracking.idle:
+        seen += [s.frame.index for s in tracking.observe([])]
+    assert seen == list(range(12))

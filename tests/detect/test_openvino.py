@@ -9,14 +9,16 @@ import av
 import numpy as np
 import pytest
 
-from surveil.detect import openvino, yolo
+from surveil.detect import openvino
 from surveil.interfaces import ModelError
 from surveil.messages import Image
+from tests.real.predictor import Predictor
 
 pytestmark = pytest.mark.slow
 
 
 def pictures(video: Path, every: int) -> list[Image]:
+    """Return some frames of a video, in the size in which a decoder hands them on."""
     with av.open(str(video)) as container:
         return [
             np.asarray(decoded.to_ndarray(format="bgr24", width=640, height=360), np.uint8)
@@ -28,12 +30,11 @@ def pictures(video: Path, every: int) -> list[Image]:
 def test_its_boxes_are_those_of_ultralytics_predictor(yolo_folder: Path, footage: Path) -> None:
     direct = openvino.load(yolo_folder, confidence=0.25)
     assert direct is not None
-    reference = yolo.through_predictor(yolo_folder, imgsz=640, confidence=0.25, device="cpu")
+    reference = Predictor(yolo_folder)
     assert direct.labels == reference.labels
-    assert direct.input_size == reference.input_size
     seen = 0
     for image in pictures(footage, every=20):
-        (ours,), (theirs,) = direct.start([image])(), reference.start([image])()
+        (ours,), theirs = direct.start([image])(), reference.see(image)
         assert len(ours) == len(theirs)
         assert ours.class_id.tolist() == theirs.class_id.tolist()
         np.testing.assert_allclose(ours.xyxy, theirs.xyxy, atol=0.05)
@@ -75,3 +76,15 @@ def test_a_damaged_graph_is_told_in_one_line(yolo_folder: Path, tmp_path: Path) 
     with pytest.raises(ModelError, match=r"^x_openvino_model is no model that can be loaded: ") as caught:
         openvino.load(folder, 0.25)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("beside", [["NOSUCH"], ["AUTO:CPU"], []])
+def test_the_fastest_place_is_taken_and_one_that_does_not_work_is_passed_over(
+    beside: list[str], yolo_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = openvino.on_the_fastest(yolo_folder, 0.25, ["CPU", *beside])
+    assert chosen is not None
+    assert len(chosen.start([np.zeros((90, 160, 3), np.uint8)])()) == 1
+    assert ("NOSUCH cannot be used" in caplog.text) == (beside == ["NOSUCH"])
+    if beside != ["AUTO:CPU"]:
+        assert chosen.name == "yolov8n_int8_openvino_model on cpu (OpenVINO)"

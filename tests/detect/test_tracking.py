@@ -56,3 +56,34 @@ def test_boxes_beyond_the_picture_are_cut_and_degenerate_ones_are_no_fault() -> 
     for _ in range(3):
         tracks = tracker.update(boxes((-20, -20, 700, 400, 0.9, 0), (50, 50, 50, 50, 0.9, 0)), SIZE)
     assert [track.box for track in tracks] == [(0.0, 0.0, 1.0, 1.0)]
+
+
+def test_in_a_frame_that_the_detector_does_not_see_things_move_on() -> None:
+    tracker = ByteTracker(("person",), 0.25)
+    assert tracker.between() == ()
+    before = walk(tracker, range(20))[-1][0]
+    (between,) = tracker.between()
+    assert between.id == before.id
+    assert between.predicted
+    assert not before.predicted
+    moved = (between.box[0] - before.box[0]) * SIZE[1]
+    assert moved == pytest.approx(4.0, abs=1.0)
+    (after,) = tracker.update(boxes((21 * 4, 100, 21 * 4 + 50, 250, 0.9, 0)), SIZE)
+    assert after.id == before.id
+
+
+def test_every_third_frame_is_enough_to_keep_an_id() -> None:
+    tracker = ByteTracker(("person",), 0.25)
+    ids = set()
+    for n in range(90):
+        tracks = tracker.between() if n % 3 else walk(tracker, range(n, n + 1))[0]
+        ids |= {track.id for track in tracks}
+    assert len(ids) == 1
+
+
+def test_a_camera_that_changes_its_size_keeps_its_tracks() -> None:
+    tracker = ByteTracker(("person",), 0.25)
+    before = walk(tracker, range(20))[-1][0]
+    (after,) = tracker.update(boxes((2 * 80, 200, 2 * 130, 500, 0.9, 0)), (SIZE[0] * 2, SIZE[1] * 2))
+    assert after.id == before.id
+    assert after.box == pytest.approx((80 / 640, 100 / 360, 130 / 640, 250 / 360), abs=1e-3)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from surveil.detect import yolo
-from surveil.detect.quiet import quieten
 from surveil.interfaces import Detector, ModelError
 from surveil.messages import Image
 
@@ -23,17 +22,6 @@ def load(model: Path | str, **options: Any) -> Detector:
 @pytest.fixture(scope="module")
 def detector(yolo_folder: Path) -> Detector:
     return load(yolo_folder)
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real .pt of YOLOv8's architecture at its smallest, with random weights."""
-    quieten()
-    from ultralytics import YOLO
-
-    folder = tmp_path_factory.mktemp("pt")
-    YOLO("yolov8n.yaml").save(str(folder / "random.pt"))
-    return folder / "random.pt"
 
 
 def picture_at(video: Path, number: int) -> Image:
