@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from surveil import registry
 from surveil.clock import Clock
 from surveil.config import Camera, Config, SecretError
 from surveil.interfaces import Assessor, Detector, FrameSource, ModelError
+
+if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do without
+    from surveil.capture.decoding import Decoding
+    from surveil.capture.detail import DetailStream
+    from surveil.capture.rtsp import RtspAddress
 
 _log = logging.getLogger(__name__)
 NEEDED_GB = 20.0
@@ -49,21 +55,71 @@ def passwords(config: Config) -> None:
         raise SecretError("\n".join(missing))
 
 
-def source(
-    name: str, camera: Camera, input_size: tuple[int, int], clock: Clock
-) -> Callable[[threading.Event], FrameSource]:
-    """Return what makes the camera's source anew for each try; the event tells it to stop.
+SourceMaker = Callable[[threading.Event], FrameSource]
+"""Makes a camera's source anew for each try; the event tells one that waits to stop."""
 
-    Raises SecretError when the password is not where the config says.
+
+def decoder() -> str:
+    """Return, for people, what decodes the cameras' streams here and why; the hardware is asked once a process."""
+    from surveil.capture import acceleration
+
+    return acceleration.found().line
+
+
+def source(
+    name: str,
+    camera: Camera,
+    input_size: tuple[int, int],
+    clock: Clock,
+    detail: DetailStream | None = None,
+    on_damaged: Callable[[], None] = lambda: None,
+) -> SourceMaker:
+    """Return what makes the camera's source; its full pictures come from `detail` where there is one.
+
+    `on_damaged` is called for each picture that is left out because it is damaged. Raises SecretError when the
+    password is not where the config says.
     """
+    make = _source(name, camera, input_size, clock, _decoding(name, on_damaged))
+    if detail is None:
+        return make
+    from surveil.capture.detail import DetailedSource
+
+    return lambda stop: DetailedSource(make(stop), detail.ring)
+
+
+def detail(name: str, camera: Camera, clock: Clock) -> DetailStream | None:
+    """Return the camera's main stream, not yet started; None where the config names none."""
+    if camera.detail is None:
+        return None
+    from surveil.capture.detail import DetailSource, DetailStream
+
+    address = _address(camera, camera.detail)
+    return DetailStream(name, lambda _stop: DetailSource(address, clock), clock)
+
+
+def _decoding(name: str, on_damaged: Callable[[], None]) -> Decoding:
+    from surveil.capture.acceleration import Hardware, found
+    from surveil.capture.decoding import Decoding
+
+    device = found().device
+    return Decoding(None if device is None else Hardware(name, device), on_damaged)
+
+
+def _source(name: str, camera: Camera, input_size: tuple[int, int], clock: Clock, decoding: Decoding) -> SourceMaker:
     if "://" not in camera.source:
         from surveil.capture.video_file import Pace, VideoFile
 
-        return lambda stop: VideoFile(name, camera.source, input_size, Pace(clock, stop), camera.loop)
+        return lambda stop: VideoFile(name, camera.source, input_size, Pace(clock, stop), camera.loop, decoding)
     kind = registry.resolve(registry.SOURCES[urlsplit(camera.source).scheme])
+    address = _address(camera, camera.source)
+    return lambda _stop: kind(name, address, input_size, clock, decoding)
+
+
+def _address(camera: Camera, url: str) -> RtspAddress:
+    from surveil.capture.rtsp import RtspAddress
+
     password = camera.password.reveal() if camera.password else ""
-    credentials = (camera.username, password) if camera.username else None
-    return lambda _stop: kind(name, camera.source, credentials, camera.transport, input_size, clock)
+    return RtspAddress(url, (camera.username, password) if camera.username else None, camera.transport)
 
 
 def assessor(config: Config) -> Assessor | None:

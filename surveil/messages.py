@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """A picture: uint8 (height, width, 3), blue first, as OpenCV has it."""
 
+Picture = Callable[[], Image]
+"""Makes a picture, at a cost: called by the thread that needs it, never by the one that decides."""
+
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 as fractions of the picture, 0 to 1."""
 
@@ -59,7 +62,7 @@ class Frame:
     at: float
     wall: float
     image: Image
-    full: Callable[[], Image]
+    full: Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,10 +147,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyframe:
-    """A picture chosen for the VLM: small enough for its token budget, with who is in it."""
+    """A view chosen for the VLM, with who is in it; `image` makes it small enough for the VLM's token budget."""
 
     at: float
-    image: Image
+    image: Picture
     subjects: tuple[Subject, ...]
 
 
@@ -244,13 +247,13 @@ class Decision:
     """What trigger decided at one moment: an alert to send, a question to ask, or both.
 
     `captured_at` is the monotonic capture of the frame that caused it; None where time alone did.
-    `picture` is the full picture that becomes the incident's snapshot, when it changed.
+    `picture` makes the full picture that becomes the incident's snapshot, when it changed.
     """
 
     alert: Alert | None = None
     request: AssessmentRequest | None = None
     captured_at: float | None = None
-    picture: Image | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from surveil import __version__, build, systemd
 from surveil.assess.assessment import AssessmentStage
@@ -125,12 +127,13 @@ class Service:
         self._frames = FrameQueue(config.cameras, on_drop=self._dropped)
         tracking = Tracking(detector, config.cameras, config.detector.confidence, config.detector.every)
         self._detection = DetectionStage(tracking, self._frames, self._inbox.put, metrics, clock)
-        self._grabbers = [
-            Grabber(
-                name, build.source(name, camera, detector.input_size, clock), self._on_frame, self._on_status, clock
-            )
+        self._details = {
+            name: stream
             for name, camera in config.cameras.items()
-        ]
+            if (stream := build.detail(name, camera, clock)) is not None
+        }
+        _log.info("cameras are decoded %s", build.decoder())
+        self._grabbers = [self._grabber(name, detector.input_size) for name in config.cameras]
 
     def start_threads(self) -> None:
         """Start every room, the last ones first, so that each finds the next one there."""
@@ -140,8 +143,8 @@ class Service:
         self._link.start()
         self._delivery.start()
         self._detection.start()
-        for grabber in self._grabbers:
-            grabber.start()
+        for reader in self._readers():
+            reader.start()
 
     def _faulty_main_loop(self) -> bool:
         """Run the main loop; a fault of ours in it must not cost the alerts that are on their way."""
@@ -186,12 +189,12 @@ class Service:
         systemd.notify("STOPPING=1", "STATUS=stopping")
         _log.info("stopping")
         deadline = _Deadline(self._clock, self._clock.monotonic() + STOP_SECONDS)
-        for grabber in self._grabbers:
-            grabber.stop()
-        grabbing = _Deadline(self._clock, self._clock.monotonic() + 2.0)
-        for grabber in self._grabbers:
-            if not grabber.join(grabbing.left(2.0)):
-                _log.warning("camera=%s a blocked read is left to the end of the process", grabber.camera)
+        for reader in self._readers():
+            reader.stop()
+        reading = _Deadline(self._clock, self._clock.monotonic() + 2.0)
+        for reader in self._readers():
+            if not reader.join(reading.left(2.0)):
+                _log.warning("camera=%s a blocked read is left to the end of the process", reader.camera)
         if not self._detection.stop(deadline.left(1.5)):
             _log.warning("the detector did not stop in time")
         self._drain()
@@ -228,11 +231,18 @@ class Service:
         self._metrics.count("frames_dropped", camera)
         self._fold.warn(f"camera={camera} a frame was dropped: the detector does not keep up")
 
+    def _damaged(self, camera: str) -> None:
+        self._metrics.count("frames_damaged", camera)
+        self._fold.warn(f"camera={camera} a damaged picture was left out")
+
     def _from_assessment(self, assessment: Assessment) -> None:
         if not self._inbox.put(assessment, timeout=5.0):
             self._fold.warn("an assessment was lost: the main loop does not keep up")
 
     # The main thread's own.
+
+    def _readers(self) -> list[Grabber[Any]]:
+        return [*self._grabbers, *(detail.grabber for detail in self._details.values())]
 
     def _now(self) -> Moment:
         return Moment(self._clock.monotonic(), self._clock.wall())
@@ -263,6 +273,9 @@ class Service:
         self._act(self._policy.tick(self._now()))
         for grabber in self._grabbers:
             self._take(grabber.check())
+        for name, detail in self._details.items():
+            if detail.changed() and name in self._statuses:
+                self._retain_status(self._statuses[name])
 
     def _tell_ready(self) -> bool:
         if self._assessment is not None and not self._assessment.wait_ready(0):
@@ -298,16 +311,30 @@ class Service:
         return replace(status, fps=fps, fps_detected=detected)
 
     def _retain_status(self, status: CameraStatus) -> None:
+        detail = self._details.get(status.camera)
+        away = detail.away if detail is not None else None
         payload = {
             "state": status.state,
             "since": utc_text(status.since),
             "fps": round(status.fps) if status.state in _LIVE else 0,
             "fps_detected": round(status.fps_detected) if status.state in _LIVE else 0,
             "dropped": self._metrics.counted("frames_dropped", status.camera),
-            "detail": status.detail,
+            "detail": status.detail or (away or "" if status.state in _LIVE else ""),
+            "pictures": "detail" if detail is not None and away is None else "source",
             "off": [],
         }
         self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
+
+    def _grabber(self, name: str, input_size: tuple[int, int]) -> Grabber[Frame]:
+        make_source = build.source(
+            name,
+            self._config.cameras[name],
+            input_size,
+            self._clock,
+            self._details.get(name),
+            partial(self._damaged, name),
+        )
+        return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
 
     def _broker(self) -> Broker:
         mqtt = self._config.mqtt

@@ -22,10 +22,13 @@ LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {
+        "capture/acceleration.py",
+        "capture/damage.py",
+        "capture/decoding.py",
+        "capture/detail.py",
+        "capture/rtsp.py",
         "capture/samples.py",
         "capture/test_card.py",
-        "capture/decoding.py",
-        "capture/rtsp.py",
         "capture/video_file.py",
     },
     "ultralytics": {

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from surveil.deliver.wire import alert_schema
+from tests.capture.test_damage import recorded
 from tests.real import components
 from tests.real.components import Daemon, Subscriber, free_port, mosquitto, rtsp_server, wait_for
 
@@ -180,6 +181,45 @@ def test_a_killed_daemon_leaves_its_last_will(
     assert list(info["cameras"]) == ["good"]
     running.kill()
     wait_for(lambda: subscriber.payloads("box/status")[-1] == b"offline", 10, "the last will")
+
+
+@pytest.mark.slow
+def test_where_pictures_come_from_and_which_are_damaged_is_told(
+    tmp_path: Path, yolo_folder: Path, video: Path, broker: int, daemon: Start, subscribe: Subscribe
+) -> None:
+    damaged = recorded(tmp_path / "damaged.ts", "h264", lambda n, data: data[:-9000] if n == 20 else data)
+    large = components.write_video(tmp_path / "large.mp4", frames=600, size=(640, 480))
+    port = free_port()
+    file = config(
+        tmp_path,
+        f"""
+        node: box
+        cameras:
+          both: {{source: {video}, loop: true, detail: "rtsp://127.0.0.1:{port}/cam"}}
+          one: {{source: {damaged}, loop: true}}
+        detector: {{model: {yolo_folder}}}
+        assessor: {{backend: none}}
+        mqtt: {{host: 127.0.0.1, port: {broker}}}
+        storage: {{path: {tmp_path / "data"}}}
+        """,
+    )
+    subscriber = subscribe(broker)
+
+    def told(camera: str) -> tuple[str, str, str] | None:
+        payloads = [json.loads(payload) for payload in subscriber.payloads(f"box/{camera}/status")]
+        return (payloads[-1]["state"], payloads[-1]["pictures"], payloads[-1]["detail"]) if payloads else None
+
+    away = ("online", "source", f"its detail stream is offline: 127.0.0.1:{port}: connection refused")
+    running = daemon(file)
+    wait_for(lambda: told("both") == away, 60, "no detail yet")
+    with rtsp_server(large, port):
+        wait_for(lambda: told("both") == ("online", "detail", ""), 60, "detail is there")
+    wait_for(lambda: told("both") == away, 30, "detail is away again")
+    running.wait_for("camera=one a damaged picture was left out")
+    assert told("one") == ("online", "source", "")
+    assert "camera=both is offline" not in running.log
+    assert running.stop() == 0
+    assert "/cam" not in running.log
 
 
 @pytest.mark.slow

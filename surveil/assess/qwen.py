@@ -76,11 +76,13 @@ class QwenAssessor:
     async def _ask(self, request: AssessmentRequest) -> Answer:
         if self._pool is None or self._restart is not None:
             await self._restarted()
+        # Decoding and scaling take a while: not on the loop that watches the deadlines.
+        pictures = await asyncio.to_thread(_pictures, request)
         text = await self._run(
             _generate,
             prompt.SYSTEM,
             prompt.question(request, self._language),
-            [keyframe.image for keyframe in request.keyframes],
+            pictures,
             request.deadline_at,
         )
         return answer.read(text, self._name)
@@ -109,6 +111,13 @@ class QwenAssessor:
             raise AssessorError(
                 f"the model failed: {str(error).splitlines()[0] if str(error) else error!r}"[:200]
             ) from None
+
+
+def _pictures(request: AssessmentRequest) -> list[Image]:
+    try:
+        return [keyframe.image() for keyframe in request.keyframes]
+    except Exception as error:  # noqa: BLE001 - whatever a decoder raises ends this request, not the stage
+        raise AssessorError(f"a picture cannot be made: {type(error).__name__}") from None
 
 
 def is_here(model: str) -> bool:

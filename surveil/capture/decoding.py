@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import av
 import av.error
 import numpy as np
+from av.codec.context import Flags
 from av.container import InputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from surveil.capture.acceleration import HARDWARE_FORMATS, Hardware
+from surveil.capture.damage import Damage
 from surveil.interfaces import CaptureError
 from surveil.logs import Fold
-from surveil.messages import Image
+from surveil.messages import Image, Picture
 
 _log = logging.getLogger(__name__)
+_fold = Fold(_log)
 _BROKEN_PACKETS = 1000
 """So many undecodable packets in a row are no glitch but a stream that cannot be read."""
+_FAULTS = 50
+"""When more than half of so many packets raise, the stream is not damaged: its decoder is the wrong one."""
+_SILENT_PACKETS = 100
+"""So many packets without a picture: the hardware swallows what it cannot decode."""
 
+_UNDECODABLE = (av.error.InvalidDataError, av.error.PatchWelcomeError)
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Where a camera is decoded, and who is told of each picture that was lost because it was damaged."""
+
+    hardware: Hardware | None = None
+    on_damaged: Callable[[], None] = lambda: _fold.warn("a damaged picture was left out")
+
+
+IN_SOFTWARE = Decoding()
+Moment = tuple[float, float]
+"""Monotonic and UNIX seconds."""
 
 
 class Decoder:
@@ -32,53 +58,94 @@ class Decoder:
         container: opened for reading.
         input_size: height and width in pixels that each picture is fitted into, its shape kept.
         moment: called when a packet has been read; what it returns is the capture of the frame in it.
-        live: packets come over RTP. FFmpeg's parser then holds each H.264 or H.265 picture back until the next one
-            begins, so that a picture was really captured when the packet before it was given out.
+        live: packets come over RTP; see `moments_of_packets`.
+        decoding: where it is decoded, and who counts what is damaged.
     """
 
     def __init__(
         self,
         container: InputContainer,
         input_size: tuple[int, int],
-        moment: Callable[[], tuple[float, float]],
+        moment: Callable[[], Moment],
         live: bool = False,
+        decoding: Decoding = IN_SOFTWARE,
     ) -> None:
-        if not container.streams.video:
-            raise CaptureError("there is no video in it")
-        self.stream: VideoStream = container.streams.video[0]
-        # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
-        self.stream.codec_context.thread_count = 1
+        self.stream = video_of(container)
+        _set_up(self.stream.codec_context)
+        self._hardware = decoding.hardware
+        # Tried first; where it will not do, the stream's own plain decoder takes over.
+        self._preferred = decoding.hardware.decoder(self.stream) if decoding.hardware else None
+        self._strict = self._preferred is None and self.stream.codec_context.name == "hevc"
+        if self._strict:
+            self._preferred = _strict(self.stream)
+        self._faults: deque[bool] = deque(maxlen=_FAULTS)
+        self._on_damaged = decoding.on_damaged
+        self._damage = Damage()
+        self._silent = 0
         self._container = container
         self._input_size = input_size
         self._moment = moment
-        self._held = live and self.stream.codec_context.name in {"h264", "hevc"}
+        self._live = live
         self._shrink = VideoReformatter()
-        self._fold = Fold(_log)
 
-    def frames(self) -> Iterator[tuple[VideoFrame, tuple[float, float]]]:
-        """Yield each decoded picture with the moment at which its own packet was read."""
-        captured: dict[int | None, tuple[float, float]] = {}
+    def frames(self) -> Iterator[tuple[VideoFrame, Moment]]:
+        """Yield each decoded picture that is whole with the moment at which its own packet was read."""
+        captured: dict[int | None, Moment] = {}
         broken = 0
-        before: tuple[float, float] | None = None
-        for packet in self._container.demux(self.stream):
-            given = self._moment()
-            now = before if self._held and before is not None else given
-            before = given
+        for packet, now in moments_of_packets(self._container, self.stream, self._moment, self._live):
             # A picture leaves a decoder that reorders later than its packet came in: look up its own.
             captured[packet.pts] = now
             try:
-                pictures = packet.decode()
-            except av.error.InvalidDataError:
+                pictures = self._decoded(packet)
+            except _UNDECODABLE:
                 broken += 1
                 if broken >= _BROKEN_PACKETS:
                     raise CaptureError("its packets cannot be decoded") from None
-                self._fold.warn("a packet that cannot be decoded was skipped")
+                self._damage.spoiled(packet.pts)
+                if self._damage.begun and not self._strict:  # there its picture is still to come
+                    self._on_damaged()
                 continue
             broken = 0
             for picture in pictures:
-                yield picture, captured.pop(picture.pts, now)
+                moment = captured.pop(picture.pts, now)
+                if self._damage.shows(picture):
+                    yield picture, moment
+                elif self._damage.begun:
+                    self._on_damaged()
             if len(captured) > 64:
                 captured.clear()
+
+    def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        if self._preferred is None:
+            return packet.decode()
+        try:
+            pictures = self._preferred.decode(packet)
+        except av.error.FFmpegError as error:
+            self._faults.append(True)
+            never_did = self._hardware is not None and not self._damage.begun
+            often = sum(self._faults) > _FAULTS // 2
+            if never_did or often or not isinstance(error, _UNDECODABLE):
+                return self._plainly(packet, reason(error))
+            raise
+        self._faults.append(False)
+        if self._strict:
+            return pictures
+        if pictures and not self._damage.begun and pictures[0].format.name not in HARDWARE_FORMATS:
+            self._refused("FFmpeg decodes it in software")
+        self._silent = 0 if pictures else self._silent + 1
+        return self._plainly(packet, "it gives no pictures") if self._silent > _SILENT_PACKETS else pictures
+
+    def _plainly(self, packet: Packet[VideoStream], why: str) -> list[VideoFrame]:
+        """Go on with the plain decoder; it shows no picture before the next key packet."""
+        self._refused(why)
+        self._preferred, self._strict = None, False
+        return packet.decode()
+
+    def _refused(self, why: str) -> None:
+        if self._strict:
+            _log.warning("an H.265 stream breaks its own rules all the time; what is damaged in it is not noticed")
+        elif self._hardware is not None:
+            self._hardware.refuses(why)
 
     def small(self, picture: VideoFrame) -> Image:
         """Return the picture in the detector's size, in one pass of the converter."""
@@ -86,7 +153,47 @@ class Decoder:
         return _pixels(self._shrink.reformat(picture, width, height, "bgr24"))
 
 
-def full(picture: VideoFrame) -> Callable[[], Image]:
+def _set_up(context: VideoCodecContext) -> None:
+    # One thread a camera: more only add frames of delay, and the cores belong to the other cameras.
+    context.thread_count = 1
+    if context.name == "hevc":
+        # What lacks its references is given out, marked: else nobody could count what is lost.
+        context.flags |= Flags.output_corrupt
+
+
+def _strict(stream: VideoStream) -> VideoCodecContext:
+    """Return a decoder that raises over errors: H.265 that is damaged is not marked, as H.264 is."""
+    context = av.CodecContext.create("hevc", "r")
+    context.extradata = stream.codec_context.extradata
+    context.options = {"err_detect": "explode"}
+    _set_up(context)
+    return context
+
+
+def video_of(container: InputContainer) -> VideoStream:
+    """Return the first video stream of a container; raises CaptureError when there is none."""
+    if not container.streams.video:
+        raise CaptureError("there is no video in it")
+    return container.streams.video[0]
+
+
+def moments_of_packets(
+    container: InputContainer, stream: VideoStream, moment: Callable[[], Moment], live: bool
+) -> Iterator[tuple[Packet[VideoStream], Moment]]:
+    """Yield each packet with the moment at which its picture was captured; the last one may be empty.
+
+    FFmpeg's parser holds each H.264 or H.265 picture that comes over RTP (`live`) back until the next one begins, so
+    that it was really captured when the packet before it was given out.
+    """
+    held = live and stream.codec_context.name in {"h264", "hevc"}
+    before: Moment | None = None
+    for packet in container.demux(stream):
+        given = moment()
+        yield packet, before if held and before is not None else given
+        before = given
+
+
+def full(picture: VideoFrame) -> Picture:
     """Return what makes the picture at its own size, when it is asked to."""
     return lambda: _pixels(picture.reformat(format="bgr24"))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 from surveil.backoff import Backoff
 from surveil.clock import Clock
-from surveil.interfaces import AuthFailed, CaptureError, EndOfFile, FrameSource
-from surveil.messages import CameraState, CameraStatus, Frame
+from surveil.interfaces import AuthFailed, CaptureError, EndOfFile
+from surveil.messages import CameraState, CameraStatus
 
 _log = logging.getLogger(__name__)
 
@@ -19,20 +20,39 @@ AUTH_RETRY_SECONDS = 60.0
 """Cameras lock out who keeps trying a wrong password."""
 
 
-SourceMaker = Callable[[threading.Event], FrameSource]
-"""Makes a source for one try; the event tells a source that waits to stop."""
+T = TypeVar("T")
+Item_co = TypeVar("Item_co", covariant=True)
 
 
-class Grabber:
-    """Owns one FrameSource on one thread: `run` is the retry policy, `run_once` the straight line that raises."""
+class Source(Protocol[Item_co]):
+    """What a FrameSource is, for whatever a camera may give: frames, or packets."""
+
+    def open(self) -> None:
+        """Connect, within the source's own time-outs."""
+
+    def frames(self) -> Iterator[Item_co]:
+        """Yield everything in order until the source ends or breaks."""
+
+    def close(self) -> None:
+        """Let go of the connection; allowed at any time, also twice."""
+
+
+class Grabber(Generic[T]):
+    """Owns one source on one thread: `run` is the retry policy, `run_once` the straight line that raises.
+
+    Args:
+        make_source: makes a source for one try; the event tells a source that waits to stop.
+        part: what of the camera it reads, for the log, where that is not the camera itself.
+    """
 
     def __init__(
         self,
         camera: str,
-        make_source: SourceMaker,
-        on_frame: Callable[[Frame], None],
+        make_source: Callable[[threading.Event], Source[T]],
+        on_frame: Callable[[T], None],
         on_status: Callable[[CameraStatus], None],
         clock: Clock,
+        part: str = "",
     ) -> None:
         self.camera = camera
         self._make_source = make_source
@@ -40,7 +60,10 @@ class Grabber:
         self._on_status = on_status
         self._clock = clock
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.run, name=f"grab-{camera}", daemon=True)
+        self._thread = threading.Thread(
+            target=self.run, name="-".join(filter(None, ("grab", camera, part))), daemon=True
+        )
+        self._label = " ".join(filter(None, (f"camera={camera}", part)))
         self._state_lock = threading.Lock()
         self._state: CameraState | None = None
         self._told: tuple[CameraState, str] | None = None
@@ -85,7 +108,7 @@ class Grabber:
                 self._stop.wait(self._backoff.next())
             except Exception:  # noqa: BLE001
                 # A fault of ours in one camera's thread must neither end that camera nor touch the others.
-                _log.exception("camera=%s: a fault in its thread", self.camera)
+                _log.exception("%s: a fault in its thread", self._label)
                 self._tell("offline", "a fault of surveil's own; see the log")
                 self._stop.wait(self._backoff.next())
 
@@ -124,5 +147,5 @@ class Grabber:
             self._state = state
         if state != "connecting":
             level = logging.INFO if state == "online" else logging.WARNING
-            _log.log(level, "camera=%s is %s%s", self.camera, state, f": {detail}" if detail else "")
+            _log.log(level, "%s is %s%s", self._label, state, f": {detail}" if detail else "")
         return CameraStatus(self.camera, state, self._clock.wall(), detail)

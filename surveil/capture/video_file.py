@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import av.error
 from av.container import InputContainer
 
-from surveil.capture.decoding import Decoder, full, opened, reason
+from surveil.capture.decoding import IN_SOFTWARE, Decoder, Decoding, full, opened, reason
 from surveil.clock import Clock
 from surveil.interfaces import CaptureError, EndOfFile
 from surveil.messages import Frame
@@ -62,13 +62,20 @@ class VideoFile:
     """Reads one file on the calling thread. `frames` ends with EndOfFile unless it loops."""
 
     def __init__(
-        self, camera: str, path: str, input_size: tuple[int, int], pace: Pace | Unpaced, loop: bool = False
+        self,
+        camera: str,
+        path: str,
+        input_size: tuple[int, int],
+        pace: Pace | Unpaced,
+        loop: bool = False,
+        decoding: Decoding = IN_SOFTWARE,
     ) -> None:
         self._camera = camera
         self._path = path
         self._input_size = input_size
         self._pace = pace
         self._loop = loop
+        self._decoding = decoding
         self._container: InputContainer | None = None
 
     def open(self) -> None:
@@ -111,7 +118,7 @@ class VideoFile:
         if self._container is None:
             raise CaptureError("frames() before open()")
         try:
-            decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0))
+            decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0), decoding=self._decoding)
         except CaptureError as error:
             raise CaptureError(f"{self._path}: {error}") from None
         rate = decoder.stream.average_rate

@@ -42,12 +42,13 @@ _NODE: dict[Path, Callable[[Any], bool]] = {
 }
 _CAMERA: dict[str, Callable[[Any], bool]] = {
     "source": lambda source: urlsplit(source).scheme in {"", "rtsp", "rtsps"} and not source.startswith("/dev/"),
-    "detail": _is(None),
+    "detail": lambda detail: detail is None or urlsplit(detail).scheme in {"rtsp", "rtsps"},
     "zones": _is({}),
     "lines": _is({}),
     "masks": _is(()),
     "ignore": _is(()),
 }
+_KINDS = {"source", "detail"}
 _RULE: dict[str, Callable[[Any], bool]] = {
     "when": _is("person"),
     "zone": _is(None),
@@ -71,7 +72,7 @@ def _of_camera(path: Path, camera: Camera) -> Iterator[tuple[Path, str]]:
     for key, can in _CAMERA.items():
         value = getattr(camera, key)
         if not can(value):
-            yield (*path, key), _say(value) if key != "source" else f"this kind of source {_LATER}"
+            yield (*path, key), _say(value) if key not in _KINDS else f"this kind of {key} {_LATER}"
     for number, rule in enumerate(camera.rules):
         for key, can in _RULE.items():
             value = getattr(rule, key, None)

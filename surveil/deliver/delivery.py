@@ -84,7 +84,7 @@ class Delivery:
 
     def run_once(self, decision: Decision, alert: Alert) -> None:
         """Make and line up one message."""
-        jpeg = None if decision.picture is None else encoded(decision.picture)
+        jpeg = self._pictured(decision, alert)
         if jpeg is not None:
             self._store(alert, jpeg)
         latency = None
@@ -101,6 +101,15 @@ class Delivery:
             Outgoing(label, f"{alert.camera}/alert", message.line().encode(), alert.camera, picture=jpeg)
         )
         self._wake()
+
+    def _pictured(self, decision: Decision, alert: Alert) -> bytes | None:
+        if decision.picture is None:
+            return None
+        try:
+            return encoded(decision.picture())
+        except Exception as error:  # noqa: BLE001 - whatever a decoder raises: the alert goes out all the same
+            self._fold.warn(f"camera={alert.camera} a picture cannot be made: {type(error).__name__}")
+            return None
 
     def _store(self, alert: Alert, jpeg: bytes) -> None:
         try:

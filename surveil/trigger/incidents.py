@@ -11,10 +11,10 @@ from surveil.messages import (
     EndReason,
     Finding,
     Frame,
-    Image,
     Kind,
     Level,
     Phase,
+    Picture,
     Risk,
     Subject,
 )
@@ -112,13 +112,13 @@ class Incident:
         if self.risk != before:
             self._changed["risk"] = None
 
-    def fresh_picture(self) -> Image | None:
-        """Return the best view so far at the camera's size; None when the last one given is still the best."""
+    def fresh_picture(self) -> Picture | None:
+        """Return what makes the best view so far at the camera's size; None when it was given already."""
         best = self.shortlist.best()
         if best is None or best.at == self._pictured_at:
             return None
         self._pictured_at = best.at
-        return best.full()
+        return best.full
 
     def close(self, reason: EndReason) -> None:
         """The incident is over; its last message may still wait for the assessment."""

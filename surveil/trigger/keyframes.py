@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from surveil.messages import Frame, Image, Keyframe, Subject
+from surveil.messages import Frame, Image, Keyframe, Picture, Subject
 
 KEYFRAMES = 3
 SPACING_SECONDS = 0.4
@@ -58,7 +58,7 @@ class Shortlist:
             if all(abs(candidate.frame.at - c.frame.at) >= SPACING_SECONDS for c in chosen):
                 chosen.append(candidate)
         in_time = sorted(chosen[:KEYFRAMES], key=lambda c: c.frame.at)
-        return tuple(Keyframe(c.frame.at, within_budget(c.frame.full()), c.subjects) for c in in_time)
+        return tuple(Keyframe(c.frame.at, _small(c.frame.full), c.subjects) for c in in_time)
 
 
 def view_score(subject: Subject) -> float:
@@ -69,6 +69,10 @@ def view_score(subject: Subject) -> float:
     # A body that the lower edge cuts is still seen from the front up: half the penalty of the other edges.
     whole = 0.5 if cut_off else 0.75 if y2 > 1 - _EDGE else 1.0
     return float(subject.confidence * np.sqrt(min(area, 0.1) / 0.1) * whole)
+
+
+def _small(full: Picture) -> Picture:
+    return lambda: within_budget(full())
 
 
 def within_budget(image: Image, max_pixels: int = MAX_PIXELS) -> Image:

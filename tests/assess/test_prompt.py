@@ -9,7 +9,7 @@ def test_it_says_what_was_detected_where_and_when() -> None:
     person = Subject(3, "person", 0.9, (0.1, 0.2, 0.305, 0.9), 2.0)
     request = AssessmentRequest(
         "ID", "front", Level.low, 0.0, 20.0,
-        (Keyframe(10.0, picture(), (person,)), Keyframe(11.5, picture(), (person,))),
+        (Keyframe(10.0, picture, (person,)), Keyframe(11.5, picture, (person,))),
         Facts("Front door", "Parcels arrive around ten.", "Sunday 22:04", ("person in view for 1.2 s",)),
     )  # fmt: skip
     text = prompt.question(request, "de")

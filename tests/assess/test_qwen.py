@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +20,7 @@ import pytest
 
 from surveil.assess.qwen import QwenAssessor
 from surveil.interfaces import AssessorError
-from surveil.messages import AssessmentRequest, Facts, Keyframe, Level, Subject
+from surveil.messages import AssessmentRequest, Facts, Image, Keyframe, Level, Subject
 from tests.real.components import wait_for
 
 pytestmark = pytest.mark.slow
@@ -29,10 +31,8 @@ def request(pictures: int = 3, deadline: float = 60.0) -> AssessmentRequest:
     dice = np.random.default_rng(0)
     person = Subject(1, "person", 0.9, (0.1, 0.2, 0.3, 0.9), 1.0)
     now = time.monotonic()
-    frames = [
-        Keyframe(float(n), dice.integers(0, 255, (252, 448, 3), np.uint8).astype(np.uint8), (person,))
-        for n in range(pictures)
-    ]
+    noise = [dice.integers(0, 255, (252, 448, 3), np.uint8).astype(np.uint8) for _ in range(pictures)]
+    frames = [Keyframe(float(n), itertools.repeat(image).__next__, (person,)) for n, image in enumerate(noise)]
     return AssessmentRequest("ID", "front", Level.low, now, now + deadline, tuple(frames),
                              Facts("Front", "", "Sunday 22:04", ("person in view",)))  # fmt: skip
 
@@ -82,12 +82,18 @@ def test_random_weights_too_give_an_answer_of_the_right_shape_and_a_dead_worker_
     run(scenario)
 
 
-def test_an_answer_that_nobody_waits_for_any_longer_does_not_hold_up_the_next(toy_qwen: Path) -> None:
+def broken() -> Image:
+    raise ZeroDivisionError
+
+
+def test_what_comes_to_nothing_does_not_hold_up_the_next(toy_qwen: Path) -> None:
     async def scenario() -> None:
         async with started(toy_qwen) as assessor:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await assessor.assess(request(deadline=0.05))
+            with pytest.raises(AssessorError, match="a picture cannot be made: ZeroDivisionError"):
+                await assessor.assess(replace(request(), keyframes=(Keyframe(0.0, broken, ()),)))
             assert 0 <= (await assessor.assess(request())).score <= 100
 
     run(scenario)

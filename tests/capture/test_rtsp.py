@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surveil.capture.rtsp import READ_SECONDS, RtspSource
+from surveil.capture.rtsp import READ_SECONDS, RtspAddress, RtspSource
 from surveil.clock import SystemClock
 from surveil.interfaces import AuthFailed, CaptureError
 from surveil.messages import Frame
@@ -20,7 +20,7 @@ PASSWORD = "p@ss:w/rd #1%20"
 
 
 def source(url: str, credentials: tuple[str, str] | None = None, transport: str = "tcp") -> RtspSource:
-    return RtspSource("front", url, credentials, transport, (120, 160), SystemClock())
+    return RtspSource("front", RtspAddress(url, credentials, transport), (120, 160), SystemClock())
 
 
 def taken(camera: RtspSource, number: int) -> list[Frame]:
@@ -81,7 +81,7 @@ def test_the_password_opens_and_is_in_no_text(long_video: Path) -> None:
 
 @pytest.mark.slow
 def test_a_path_that_is_not_there(server: str) -> None:
-    with pytest.raises(CaptureError, match="has no stream at the path of its source"):
+    with pytest.raises(CaptureError, match="has no stream at the path that the config names"):
         source(server.replace("/cam", "/nothing")).open()
 
 

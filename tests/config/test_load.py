@@ -134,7 +134,8 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "cameras: {f: {source: rtsp://h/1, detail: rtsp://h/2}}",
+        "cameras: {f: {source: rtsp://h/1, detail: http://h/2}}",
+        "cameras: {f: {source: rtsp://h/1, detail: main.mp4}}",
         "cameras: {f: {source: http://h/stream.mjpg}}",
         "cameras: {f: {source: /dev/video0}}",
         "cameras: {f: {source: 'folder:/pictures'}}",
@@ -237,7 +238,7 @@ def test_words_for_people(tmp_path: Path, text: str, complaint: str) -> None:
     [
         "cameras: {f: {source: 'rtsp://admin:12/3-hunter2@h/1'}}",
         "cameras: {f: {source: 'http://h/x?user=u&password=hunter2'}}",
-        "cameras: {f: {source: rtsp://h/1, detail: 'rtsp://h/user=u_password=hunter2'}}",
+        "cameras: {f: {source: rtsp://h/1, detail: 'http://h/user=u_password=hunter2'}}",
         "cameras: {f: {source: rtsp://h/1, username: u, password: *hunter2}}",
         "cameras: {f: {source: rtsp://h/1, username: u, password: !hunter2 x}}",
         MINIMAL + "mqtt: {password: hunter2}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surveil.capture.rtsp import RtspSource
+from surveil.capture.rtsp import RtspAddress, RtspSource
 from surveil.capture.video_file import Pace, Unpaced, VideoFile
 from surveil.clock import SystemClock
 from surveil.interfaces import CaptureError, FrameSource
@@ -20,7 +20,7 @@ Make = Callable[[str], FrameSource]
 KINDS: dict[str, Make] = {
     "file": lambda where: VideoFile("front", where, SIZE, Unpaced(1000.0)),
     "paced file": lambda where: VideoFile("front", where, SIZE, Pace(SystemClock(), threading.Event())),
-    "rtsp": lambda where: RtspSource("front", where, None, "tcp", SIZE, SystemClock()),
+    "rtsp": lambda where: RtspSource("front", RtspAddress(where, None, "tcp"), SIZE, SystemClock()),
 }
 
 

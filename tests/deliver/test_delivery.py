@@ -12,7 +12,7 @@ from surveil.config import load
 from surveil.deliver.delivery import Delivery, encoded
 from surveil.deliver.outbox import Outbox
 from surveil.deliver.wire import Envelope
-from surveil.messages import Decision
+from surveil.messages import Decision, Image
 from surveil.metrics import Metrics
 from surveil.store.evidence import EvidenceFolder
 from surveil.testing import SimulatedClock, picture
@@ -42,7 +42,7 @@ class Running:
 def test_a_decision_becomes_a_numbered_message_with_its_picture_stored(tmp_path: Path) -> None:
     running = Running(tmp_path)
     running.delivery.start()
-    running.delivery.deliver(Decision(ALERT, captured_at=99.75, picture=picture(640, 360)))
+    running.delivery.deliver(Decision(ALERT, captured_at=99.75, picture=lambda: picture(640, 360)))
     running.delivery.deliver(Decision(replace(ALERT, rev=2, phase="update")))
     wait_for(lambda: len(running.outbox) == 2, 5, "two messages")
     assert running.delivery.stop(5)
@@ -68,7 +68,7 @@ def test_a_disk_that_takes_nothing_does_not_silence_the_alert(tmp_path: Path, ca
     (tmp_path / "data").write_text("a file where a folder should be")
     running = Running(tmp_path)
     running.delivery.start()
-    running.delivery.deliver(Decision(ALERT, picture=picture()))
+    running.delivery.deliver(Decision(ALERT, picture=picture))
     wait_for(lambda: len(running.outbox) == 1, 5, "the message")
     assert running.delivery.stop(5)
     head = running.outbox.head()
@@ -76,6 +76,25 @@ def test_a_disk_that_takes_nothing_does_not_silence_the_alert(tmp_path: Path, ca
     assert json.loads(head[0].payload)["snapshot"] is None
     assert head[1] is not None
     assert "a snapshot cannot be written" in caplog.text
+
+
+def test_a_picture_that_cannot_be_made_does_not_silence_the_alert(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Image:
+        raise ValueError("what only a decoder understands")
+
+    running = Running(tmp_path)
+    running.delivery.start()
+    for rev in (1, 2, 3):
+        running.delivery.deliver(Decision(replace(ALERT, rev=rev), picture=broken))
+    wait_for(lambda: len(running.outbox) == 3, 5, "the messages")
+    assert running.delivery.stop(5)
+    head = running.outbox.head()
+    assert head is not None
+    assert json.loads(head[0].payload)["snapshot"] is None
+    assert head[1] is None
+    assert caplog.text.count("camera=front a picture cannot be made: ValueError") == 1
 
 
 def test_encoded_is_a_jpeg_of_the_same_picture() -> None:

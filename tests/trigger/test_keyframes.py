@@ -46,8 +46,9 @@ def test_the_full_picture_is_made_only_when_asked_for() -> None:
     shortlist = Shortlist()
     for number in range(50):
         shortlist.consider(counting(float(number)), [subject(number / 50)])
+    keyframes = shortlist.keyframes()
     assert made == []
-    assert [k.image.shape for k in shortlist.keyframes()] == [(448, 812, 3)] * 3
+    assert [k.image().shape for k in keyframes] == [(448, 812, 3)] * 3
     assert made == [47.0, 48.0, 49.0]
 
 
