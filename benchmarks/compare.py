@@ -26,6 +26,8 @@ from typing import Any
 from surveil.detect.quiet import quieten
 
 quieten()
+# The plain loop gets what it would have without us: torch's own way to wait.
+os.environ.pop("OMP_WAIT_POLICY")
 
 import cv2  # noqa: E402
 import torch  # noqa: E402

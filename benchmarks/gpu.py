@@ -4,9 +4,9 @@
 
 For each batch: the network alone on pictures that lie on the device already; surveil's whole pipeline (letterbox,
 upload, network, suppression, tracking, policy) fed from memory by as many cameras as the batch has pictures; and the
-same with the cameras decoding the video on the CPU. An architecture such as yolov8n.yaml stands for weights that are not
-at hand: random ones are as fast. Writes gpu-NAME.json and gpu-NAME.png, named after the device. Without a GPU it runs on
-the CPU.
+same with the cameras decoding the video on the CPU. An architecture such as yolov8n.yaml stands for weights that are
+not at hand: random ones are as fast. Writes gpu-NAME.json and gpu-NAME.png, named after the device. Without a GPU it
+runs on the CPU.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from surveil import registry
 from surveil.clock import Clock
 from surveil.config import Camera, Config, SecretError
 from surveil.interfaces import Assessor, Detector, FrameSource, ModelError
+from surveil.logs import Fold
+from surveil.metrics import Metrics
 
 if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do without
     from surveil.capture.decoding import Decoding
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do with
     from surveil.capture.rtsp import RtspAddress
 
 _log = logging.getLogger(__name__)
+_fold = Fold(_log)
 NEEDED_GB = 20.0
 """Free GPU memory that Qwen2.5-VL-7B needs in half precision: 17 for weights and cache, and room for the detector."""
 
@@ -71,15 +74,15 @@ def source(
     camera: Camera,
     input_size: tuple[int, int],
     clock: Clock,
+    metrics: Metrics,
     detail: DetailStream | None = None,
-    on_damaged: Callable[[], None] = lambda: None,
 ) -> SourceMaker:
     """Return what makes the camera's source; its full pictures come from `detail` where there is one.
 
-    `on_damaged` is called for each picture that is left out because it is damaged. Raises SecretError when the
-    password is not where the config says.
+    `metrics` counts the pictures that are left out because they are damaged, and the time that decoding takes. Raises
+    SecretError when the password is not where the config says.
     """
-    make = _source(name, camera, input_size, clock, _decoding(name, on_damaged))
+    make = _source(name, camera, input_size, clock, _decoding(name, metrics))
     if detail is None:
         return make
     from surveil.capture.detail import DetailedSource
@@ -97,12 +100,17 @@ def detail(name: str, camera: Camera, clock: Clock) -> DetailStream | None:
     return DetailStream(name, lambda _stop: DetailSource(address, clock), clock)
 
 
-def _decoding(name: str, on_damaged: Callable[[], None]) -> Decoding:
+def _decoding(name: str, metrics: Metrics) -> Decoding:
     from surveil.capture.acceleration import Hardware, found
     from surveil.capture.decoding import Decoding
 
+    def damaged() -> None:
+        metrics.count("frames_damaged", name)
+        _fold.warn(f"camera={name} a damaged picture was left out")
+
     device = found().device
-    return Decoding(None if device is None else Hardware(name, device), on_damaged)
+    hardware = None if device is None else Hardware(name, device)
+    return Decoding(hardware, damaged, lambda seconds: metrics.spend("decode_seconds", name, seconds))
 
 
 def _source(name: str, camera: Camera, input_size: tuple[int, int], clock: Clock, decoding: Decoding) -> SourceMaker:

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -231,10 +230,6 @@ class Service:
         self._metrics.count("frames_dropped", camera)
         self._fold.warn(f"camera={camera} a frame was dropped: the detector does not keep up")
 
-    def _damaged(self, camera: str) -> None:
-        self._metrics.count("frames_damaged", camera)
-        self._fold.warn(f"camera={camera} a damaged picture was left out")
-
     def _from_assessment(self, assessment: Assessment) -> None:
         if not self._inbox.put(assessment, timeout=5.0):
             self._fold.warn("an assessment was lost: the main loop does not keep up")
@@ -326,14 +321,8 @@ class Service:
         self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
 
     def _grabber(self, name: str, input_size: tuple[int, int]) -> Grabber[Frame]:
-        make_source = build.source(
-            name,
-            self._config.cameras[name],
-            input_size,
-            self._clock,
-            self._details.get(name),
-            partial(self._damaged, name),
-        )
+        camera, detail = self._config.cameras[name], self._details.get(name)
+        make_source = build.source(name, camera, input_size, self._clock, self._metrics, detail)
         return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
 
     def _broker(self) -> Broker:

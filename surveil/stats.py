@@ -62,6 +62,7 @@ class Stats:
                         "fps_in": self._fps[name][0],
                         "fps_detected": self._fps[name][1],
                         "dropped": counted("frames_dropped", name),
+                        "damaged": counted("frames_damaged", name),
                         "state": status.state,
                     }
                     for name, status in cameras.items()

@@ -13,6 +13,7 @@ from surveil.clock import SystemClock
 from surveil.config import Config, load
 from surveil.config.secret import SecretError
 from surveil.interfaces import ModelError
+from surveil.metrics import Metrics
 from surveil.testing import ScriptedDetector
 
 ONE = "cameras: {a: {source: 'rtsp://h/1'}}\n"
@@ -31,7 +32,7 @@ def test_every_name_in_the_registry_is_there() -> None:
 def test_the_url_picks_the_source(tmp_path: Path, video: Path) -> None:
     settings = config(tmp_path, f"cameras: {{a: {{source: 'rtsp://h/1'}}, b: {{source: {video}}}}}")
     made = [
-        build.source(name, camera, (64, 64), SystemClock())(threading.Event())
+        build.source(name, camera, (64, 64), SystemClock(), Metrics())(threading.Event())
         for name, camera in settings.cameras.items()
     ]
     assert [type(source) for source in made] == [RtspSource, VideoFile]
@@ -42,7 +43,7 @@ def test_a_password_that_is_nowhere_is_told_before_anything_starts(tmp_path: Pat
         tmp_path, "cameras: {a: {source: 'rtsp://h/1', username: u, password: {env: SURELY_NOT_SET_ANYWHERE}}}"
     )
     with pytest.raises(SecretError, match="SURELY_NOT_SET_ANYWHERE is not set"):
-        build.source("a", settings.cameras["a"], (64, 64), SystemClock())
+        build.source("a", settings.cameras["a"], (64, 64), SystemClock(), Metrics())
 
 
 @pytest.mark.parametrize(

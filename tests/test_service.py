@@ -170,7 +170,7 @@ def test_a_killed_daemon_leaves_its_last_will(
     stats = wait_for(lambda: subscriber.payloads("box/stats"), 20, "stats")
     numbers = json.loads(stats[0])
     assert set(numbers) >= {"cameras", "queue", "assessments", "outbox"}
-    assert set(numbers["cameras"]["good"]) == {"fps_in", "fps_detected", "dropped", "state"}
+    assert set(numbers["cameras"]["good"]) == {"fps_in", "fps_detected", "dropped", "damaged", "state"}
     states = wait_for(
         lambda: [s for s in map(json.loads, subscriber.payloads("good/status")) if s["fps"]], 20, "a frame rate"
     )
@@ -220,6 +220,39 @@ def test_where_pictures_come_from_and_which_are_damaged_is_told(
     assert "camera=both is offline" not in running.log
     assert running.stop() == 0
     assert "/cam" not in running.log
+
+
+@pytest.mark.slow
+def test_more_than_the_machine_can_see_is_told_as_degraded(
+    tmp_path: Path, yolo_folder: Path, broker: int, daemon: Start, subscribe: Subscribe
+) -> None:
+    video = components.write_video(tmp_path / "fast.mp4", frames=480, fps=240)
+    cameras = "".join(f"\n              cam-{n}: {{source: {video}, loop: true}}" for n in range(6))
+    file = config(
+        tmp_path,
+        f"""
+            node: box
+            cameras: {cameras}
+            detector: {{model: {yolo_folder}}}
+            assessor: {{backend: none}}
+            mqtt: {{host: 127.0.0.1, port: {broker}}}
+            storage: {{path: {tmp_path / "data"}}}
+        """,
+    )
+    subscriber = subscribe(broker)
+    running = daemon(file)
+    running.wait_for("camera=cam-0 is degraded: the detector is too slow: ", 90)
+    running.wait_for("a frame was dropped", 5)
+    wait_for(lambda: any(b'"degraded"' in told for told in subscriber.payloads("cam-0/status")), 5, "it is told")
+    assert running.stop() == 0, running.log
+    told = [json.loads(payload) for payload in subscriber.payloads("cam-0/status")]
+    slow = next(status for status in told if status["state"] == "degraded")
+    assert slow["detail"].startswith("the detector is too slow: ")
+    assert slow["dropped"] > 0
+    assert slow["fps"] > slow["fps_detected"]
+    stats = json.loads(subscriber.payloads("/stats")[-1])["cameras"]["cam-0"]
+    assert stats["dropped"] >= slow["dropped"]
+    assert running.log.count("camera=cam-0 a frame was dropped") < 30  # once a second at most
 
 
 @pytest.mark.slow

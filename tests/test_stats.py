@@ -15,12 +15,16 @@ def test_rates_are_since_the_last_look_and_assessments_add_up() -> None:
     metrics.count("frames", "front", by=150)
     metrics.count("frames_detected", "front", by=140)
     metrics.count("frames_dropped", "front", by=10)
+    metrics.count("frames_damaged", "front", by=2)
     metrics.count("assessments_asked", by=5)
     for state in ("done", "failed", "shed"):
         metrics.count("assessments", state)
     metrics.sample("capture_to_detect_seconds", 0.02)
     told = json.loads(stats.payload(cameras, now=110.0))
-    assert told["cameras"]["front"] == {"fps_in": 15.0, "fps_detected": 14.0, "dropped": 10, "state": "online"}
+    assert told["cameras"]["front"] == {
+        "fps_in": 15.0, "fps_detected": 14.0, "dropped": 10, "damaged": 2, "state": "online",
+    }  # fmt: skip
+    assert stats.fps("front") == (15.0, 14.0)
     assert told["assessments"] == {"done": 1, "failed": 1, "expired": 0, "shed": 1, "pending": 2}
     assert (told["queue"], told["outbox"], told["lost"], told["refused"]) == (3, 7, 1, 2)
     assert told["latency_s"]["capture_to_detect"]["p50"] == 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,10 +41,15 @@ _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Where a camera is decoded, and who is told of each picture that was lost because it was damaged."""
+    """Where a camera is decoded, and who is told of what that costs.
+
+    `on_damaged` hears of each picture that was lost because it was damaged, `on_busy` for how many seconds each packet
+    of a live stream kept its thread from the next.
+    """
 
     hardware: Hardware | None = None
     on_damaged: Callable[[], None] = lambda: _fold.warn("a damaged picture was left out")
+    on_busy: Callable[[float], None] = lambda _seconds: None
 
 
 IN_SOFTWARE = Decoding()
@@ -80,6 +86,7 @@ class Decoder:
             self._preferred = _strict(self.stream)
         self._faults: deque[bool] = deque(maxlen=_FAULTS)
         self._on_damaged = decoding.on_damaged
+        self._on_busy = decoding.on_busy if live else None  # a file waits for its pace with the packet in hand
         self._damage = Damage()
         self._silent = 0
         self._container = container
@@ -92,7 +99,7 @@ class Decoder:
         """Yield each decoded picture that is whole with the moment at which its own packet was read."""
         captured: dict[int | None, Moment] = {}
         broken = 0
-        for packet, now in moments_of_packets(self._container, self.stream, self._moment, self._live):
+        for packet, now in self._packets():
             # A picture leaves a decoder that reorders later than its packet came in: look up its own.
             captured[packet.pts] = now
             try:
@@ -114,6 +121,13 @@ class Decoder:
                     self._on_damaged()
             if len(captured) > 64:
                 captured.clear()
+
+    def _packets(self) -> Iterator[tuple[Packet[VideoStream], Moment]]:
+        for packet, moment in moments_of_packets(self._container, self.stream, self._moment, self._live):
+            given = time.monotonic()
+            yield packet, moment
+            if self._on_busy is not None:
+                self._on_busy(time.monotonic() - given)
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         if self._preferred is None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from surveil.capture.decoding import Decoder, fitted, full, opened
+from surveil.capture.decoding import Decoder, Decoding, fitted, full, opened
 from surveil.interfaces import CaptureError
 from tests.real.components import write_video
 
@@ -54,6 +55,18 @@ def test_a_packet_that_cannot_be_decoded_is_skipped(tmp_path: Path) -> None:
     with opened(str(tmp_path / "broken.mp4"), "nonsense") as container:
         decoder = Decoder(container, (120, 160), lambda: (0.0, 0.0))
         assert 20 < sum(1 for _ in decoder.frames()) <= 60
+
+
+@pytest.mark.parametrize(("live", "told"), [(True, 40), (False, 0)])
+def test_how_long_packets_keep_the_thread_is_told_of_live_streams_only(live: bool, told: int, tmp_path: Path) -> None:
+    busy: list[float] = []
+    with opened(str(write_video(tmp_path / "v.mp4", frames=40)), "nonsense") as container:
+        decoder = Decoder(container, (120, 160), lambda: (0.0, 0.0), live=live, decoding=Decoding(on_busy=busy.append))
+        for number, _ in enumerate(decoder.frames()):
+            if number == 20:
+                time.sleep(0.05)
+    assert len(busy) >= told
+    assert (max(busy, default=0.0) >= 0.05) is live  # what is done with a picture counts too
 
 
 def test_what_is_no_video_is_told_in_our_words(tmp_path: Path) -> None:
