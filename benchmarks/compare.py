@@ -36,11 +36,11 @@ from rich.progress import track as progress  # noqa: E402
 from rich.table import Table  # noqa: E402
 from ultralytics import YOLO  # noqa: E402
 
-from surveil import build  # noqa: E402
 from surveil.bench import Pipeline, frames_of  # noqa: E402
 from surveil.capture import test_card  # noqa: E402
 from surveil.capture.samples import samples  # noqa: E402
 from surveil.config import Config  # noqa: E402
+from surveil.detect import yolo  # noqa: E402
 from surveil.detect.engines import EngineCache  # noqa: E402
 from surveil.detect.export import CALIBRATION_FRAMES, Order, export  # noqa: E402
 from surveil.models import covering  # noqa: E402
@@ -88,7 +88,7 @@ def pipeline(model: Path, video: Path, seconds: float) -> float:
     config = Config.model_validate_json(
         json.dumps({"cameras": {"bench": {"source": str(video)}}, "detector": {"model": str(model)}})
     )
-    detector = build.detector(config)
+    detector = yolo.loaded(model, 640, config.detector.confidence, "auto")
     frames, took = Pipeline(config, detector, {"bench": frames_of("bench", video, detector)}).run(seconds)
     return frames / took
 

@@ -119,21 +119,6 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule's word that something matters in one frame.
-
-    `rule` is its name as subscribers read it, `reason` one sentence for people, `seconds` how long it has held.
-    """
-
-    rule: str
-    kind: Kind
-    severity: Level
-    tracks: frozenset[int]
-    reason: str
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """A tracked thing as an alert tells of it."""
 
@@ -143,6 +128,23 @@ class Subject:
     box: Box
     dwell_s: float
     zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's word that something matters in one frame.
+
+    `rule` is its name as subscribers read it, `reason` one sentence for people, `seconds` how long it has held.
+    `things` are what it is about where no track stands for that; their `track` counts down from -1 in each camera.
+    """
+
+    rule: str
+    kind: Kind
+    severity: Level
+    tracks: frozenset[int]
+    reason: str
+    seconds: float = 0.0
+    things: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
