@@ -36,10 +36,11 @@ def detector(config: Config) -> Detector:
         device=wanted.device,
         sha256=wanted.sha256,
     )
-    wanted_by_rule = any(camera.rules for camera in config.cameras.values())
-    if wanted_by_rule and "person" not in loaded.labels:
-        known = ", ".join(loaded.labels[:20])
-        raise ModelError(f"a rule needs the label person, which {loaded.name} lacks; it knows {known}")
+    asked = frozenset[str]().union(*(rule.about for camera in config.cameras.values() for rule in camera.rules))
+    missing = sorted(asked - set(loaded.labels))
+    if missing:
+        known = ", ".join(loaded.labels[:80])
+        raise ModelError(f"a rule needs {', '.join(missing)}, which {loaded.name} does not know; it knows {known}")
     return loaded
 
 

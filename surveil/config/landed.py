@@ -28,7 +28,6 @@ _NODE: dict[Path, Callable[[Any], bool]] = {
     ("assessor", "allow_remote"): _is(False),
     ("assessor", "reassess_after"): _is(None),
     ("assessor", "prompt"): _is(None),
-    ("alerts", "min_risk"): _is("none"),
     ("mqtt", "embedded"): _is(False),
     ("mqtt", "version"): _is("auto", 5, "5"),
     ("mqtt", "tls"): _is(None),
@@ -43,17 +42,11 @@ _NODE: dict[Path, Callable[[Any], bool]] = {
 _CAMERA: dict[str, Callable[[Any], bool]] = {
     "source": lambda source: urlsplit(source).scheme in {"", "rtsp", "rtsps"} and not source.startswith("/dev/"),
     "detail": lambda detail: detail is None or urlsplit(detail).scheme in {"rtsp", "rtsps"},
-    "zones": _is({}),
-    "lines": _is({}),
     "masks": _is(()),
-    "ignore": _is(()),
 }
 _KINDS = {"source", "detail"}
 _RULE: dict[str, Callable[[Any], bool]] = {
-    "when": _is("person"),
-    "zone": _is(None),
-    "cooldown": _is(None, 0),
-    "schedule": _is(()),
+    "when": _is("person", "object", "intrusion", "loiter", "crowd", "line", "speed", "fall"),
     "modes": _is(()),
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -116,6 +117,7 @@ def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...
     if config.mqtt.password is not None and config.mqtt.username is None:
         yield ("mqtt", "password"), "needs a username: beside it"
     yield from _model_files(config)
+    yield from _unknown_labels(config)
 
 
 def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -130,6 +132,30 @@ def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     hub_name = _HUB_NAME.fullmatch(model) and not os.path.isdir(model.split("/", maxsplit=1)[0])
     if config.assessor.backend == "qwen" and not os.path.exists(model) and not hub_name:
         yield ("assessor", "model"), f"there is no folder {model}"
+
+
+def _unknown_labels(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Yield what rules are about and the model does not know, where that can be read without loading the model."""
+    known = _labels(config.detector.model)
+    if known is None:
+        return
+    for name, camera in config.cameras.items():
+        for number, rule in enumerate(camera.rules):
+            missing = sorted(rule.about - known)
+            if missing:
+                near = [close for label in missing for close in difflib.get_close_matches(label, known, n=1)]
+                hint = f"; did you mean {', '.join(near)}?" if near else f"; it knows {', '.join(sorted(known))}"
+                key = "labels" if getattr(rule, "labels", None) else "when"
+                yield ("cameras", name, "rules", number, key), f"the model does not know {', '.join(missing)}{hint}"
+
+
+def _labels(model: str) -> frozenset[str] | None:
+    """Return the class names in the metadata that ultralytics exports beside an OpenVINO model; None without them."""
+    try:
+        about = yaml.safe_load(Path(model, "metadata.yaml").read_text(encoding="utf-8"))
+        return frozenset(map(str, about["names"].values()))
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def is_detector_name(detector: Detector) -> bool:

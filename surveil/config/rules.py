@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -55,11 +55,30 @@ Modes = Annotated[
 class _Base(Strict):
     """What every rule may say. `severity` null is the rule's own default."""
 
+    usual: ClassVar[Severity] = "low"
+
     name: Name | None = None
     severity: Severity | None = None
     cooldown: Seconds | None = None
     schedule: Windows = ()
     modes: Modes = ()
+
+    @property
+    def title(self) -> str:
+        """The rule's name as alerts tell it: its own, or what it is and where."""
+        kind = str(self.when)  # type: ignore[attr-defined]
+        where = getattr(self, "zone", None) or getattr(self, "line", None)
+        return self.name or (f"{kind}:{where}" if where else kind)
+
+    @property
+    def level(self) -> Level:
+        """The rule's severity."""
+        return Level[self.severity or self.usual]
+
+    @property
+    def about(self) -> frozenset[str]:
+        """The labels that it is about, which the model must know; none where it does not ask the model."""
+        return frozenset(getattr(self, "labels", ()))
 
 
 class _Seen(_Base):
@@ -76,18 +95,15 @@ class PersonSettings(_Seen):
     when: Literal["person"] = "person"
 
     @property
-    def title(self) -> str:
-        """The rule's name as alerts tell it."""
-        return self.name or self.when
-
-    @property
-    def level(self) -> Level:
-        """The rule's severity."""
-        return Level[self.severity or "low"]
+    def about(self) -> frozenset[str]:
+        """The labels that it is about."""
+        return frozenset({"person"})
 
 
 class ObjectSettings(_Seen):
     """Something with one of `labels` is in view."""
+
+    usual: ClassVar[Severity] = "none"
 
     when: Literal["object"]
     labels: Annotated[tuple[Label, ...], Field(min_length=1)]
@@ -95,6 +111,8 @@ class ObjectSettings(_Seen):
 
 class IntrusionSettings(_Seen):
     """Somebody is in `zone`, within the rule's schedule."""
+
+    usual: ClassVar[Severity] = "high"
 
     when: Literal["intrusion"]
     zone: Name | None = Field(...)
@@ -114,6 +132,8 @@ class LineSettings(_Seen):
 class LoiterSettings(_Seen):
     """Somebody stays longer than `for` seconds."""
 
+    usual: ClassVar[Severity] = "medium"
+
     when: Literal["loiter"]
     labels: tuple[Label, ...] = ("person",)
     for_: Seconds = Field(60.0, alias="for")
@@ -121,6 +141,8 @@ class LoiterSettings(_Seen):
 
 class CrowdSettings(_Seen):
     """At least `count` are there for `for` seconds."""
+
+    usual: ClassVar[Severity] = "medium"
 
     when: Literal["crowd"]
     labels: tuple[Label, ...] = ("person",)
@@ -131,6 +153,8 @@ class CrowdSettings(_Seen):
 class SpeedSettings(_Seen):
     """Something moves faster than `limit` body heights a second."""
 
+    usual: ClassVar[Severity] = "medium"
+
     when: Literal["speed"]
     labels: tuple[Label, ...] = ("person",)
     limit: Annotated[float, Field(gt=0, le=100)]
@@ -139,8 +163,15 @@ class SpeedSettings(_Seen):
 class FallSettings(_Seen):
     """A person lies after having stood, for `for` seconds."""
 
+    usual: ClassVar[Severity] = "high"
+
     when: Literal["fall"]
     for_: Seconds = Field(3.0, alias="for")
+
+    @property
+    def about(self) -> frozenset[str]:
+        """The labels that it is about."""
+        return frozenset({"person"})
 
 
 class _StaticSettings(_Base):
@@ -151,11 +182,15 @@ class _StaticSettings(_Base):
 class LeftObjectSettings(_StaticSettings):
     """Something was left and stays for `for` seconds."""
 
+    usual: ClassVar[Severity] = "medium"
+
     when: Literal["left_object"]
 
 
 class RemovedObjectSettings(_StaticSettings):
     """Something that stood there is gone for `for` seconds."""
+
+    usual: ClassVar[Severity] = "medium"
 
     when: Literal["removed_object"]
 
@@ -169,6 +204,8 @@ class UnusualSettings(_Seen):
 
 class TamperSettings(_Base):
     """The camera is covered, moved, blurred, frozen, flooded by light or gone for `for` seconds."""
+
+    usual: ClassVar[Severity] = "high"
 
     when: Literal["tamper"]
     for_: Annotated[float, Field(ge=0, le=86_400)] | None = Field(None, alias="for")

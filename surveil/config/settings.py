@@ -6,18 +6,17 @@ import re
 import socket
 import uuid
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from surveil.config.rules import Fraction, Name, PersonSettings, RuleSettings, Seconds, Strict
 from surveil.config.secret import Secret
 
 Point = tuple[Fraction, Fraction]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=100)]
 Labels = dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], str]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -25,6 +24,20 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 def _fault(text: str) -> PydanticCustomError:
     return PydanticCustomError("value", "{text}", {"text": text})
+
+
+def _polygon(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    import shapely  # only for those who have polygons: `check` answers at once
+
+    shape = shapely.Polygon(corners)
+    if not shape.is_valid:
+        why = shapely.is_valid_reason(shape)
+        place = re.search(r"\[([^\]]+)\]", why)
+        where = f" near {place[1]}" if place else ""
+        raise _fault(f"its edges cross{where}: name the corners in their order around it")
+    if shape.area < _SMALLEST:
+        raise _fault("it has no area: its corners lie on a line or at one place")
+    return corners
 
 
 def _source(text: str) -> str:
@@ -85,6 +98,9 @@ def default_node() -> str:
 
 
 Zone = Annotated[str, AfterValidator(_zone_name)]
+_SMALLEST = 1e-6
+"""The area of a pixel in a picture of a thousand by a thousand."""
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=100), AfterValidator(_polygon)]
 
 
 class ZoneSettings(Strict):
@@ -98,6 +114,12 @@ class LineEnds(Strict):
 
     from_: Point = Field(alias="from")
     to: Point
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.from_ == self.to:
+            raise _fault("it begins where it ends")
+        return self
 
 
 class Camera(Strict):

@@ -24,6 +24,8 @@ SLOW_SECONDS = 5.0
 """Changes of tracks and zones alone are told at most this often."""
 MAX_SUBJECTS = 50
 _NO_ANSWER = frozenset({"failed", "expired", "shed"})
+_KINDS: tuple[Kind, ...] = ("person", "object", "anomaly")
+"""An incident is the first of these that any of its findings is."""
 _VLM_CEILING = Level.critical - 1
 """A VLM's score ends below `critical`, which only rules can say."""
 
@@ -39,7 +41,15 @@ class Moment:
 class Incident:
     """One incident from its first finding to its last message. Owned by its camera's policy."""
 
-    def __init__(self, ident: str, camera: str, began: Moment, notify_at: Level, previous: Incident | None) -> None:
+    def __init__(
+        self,
+        ident: str,
+        camera: str,
+        began: Moment,
+        notify_at: Level,
+        previous: Incident | None = None,
+        suppressed: int = 0,
+    ) -> None:
         self.id = ident
         self.camera = camera
         self.began = began
@@ -53,7 +63,8 @@ class Incident:
         self._notify_at = notify_at
         self._told_unanswered: bool = previous._told_unanswered if previous else False
         self._notified: Level | None = previous._notified if previous else None
-        self._kind: Kind = "object"
+        self._suppressed = suppressed
+        self._kinds: set[Kind] = set()
         self._rules: dict[str, str] = {}
         self._longest: dict[str, float] = {}
         self._floor = Level.none
@@ -66,6 +77,16 @@ class Incident:
     def floor(self) -> Level:
         """The highest severity of the rules that fired."""
         return self._floor
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names of the rules that fired, in the order in which they first did."""
+        return tuple(self._rules)
+
+    @property
+    def tracks(self) -> frozenset[int]:
+        """The tracks, and things without one, that it is about."""
+        return frozenset(self._subjects)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -81,9 +102,9 @@ class Incident:
             return Risk(Level.of(score), score, "vlm", self._floor)
         return Risk(self._floor, int(self._floor), "rules", self._floor)
 
-    def add(self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame) -> None:
-        """Take in what the rules found in one frame, and who they found."""
-        self.last_finding = Moment(frame.at, frame.wall)
+    def add(self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame | None, now: Moment) -> None:
+        """Take in what the rules found at one moment, and whom; `frame` is None where no picture showed it."""
+        self.last_finding = now
         for finding in findings:
             if finding.rule not in self._rules:
                 self._changed["rules"] = None
@@ -91,18 +112,24 @@ class Incident:
             if finding.seconds >= self._longest.get(finding.rule, 0.0):
                 self._longest[finding.rule] = finding.seconds
                 self._rules[finding.rule] = finding.reason
-            if finding.kind == "person":
-                self._kind = "person"
+            self._kinds.add(finding.kind)
             if finding.severity > self._floor:
                 self._floor = finding.severity
                 self._changed["risk"] = None
         for subject in subjects:
-            if subject.track in self._subjects or len(self._subjects) < MAX_SUBJECTS:
-                if subject.track not in self._subjects:
-                    self._changed["tracks"] = None
-                self._subjects[subject.track] = subject
-        if subjects:
+            self._add_subject(subject)
+        if frame is not None:
             self.shortlist.consider(frame, subjects)
+
+    def _add_subject(self, subject: Subject) -> None:
+        known = self._subjects.get(subject.track)
+        if known is None and len(self._subjects) >= MAX_SUBJECTS:
+            return
+        if known is None:
+            self._changed["tracks"] = None
+        if set(subject.zones) - set(known.zones if known else ()):
+            self._changed["zones"] = None
+        self._subjects[subject.track] = subject
 
     def assessed(self, assessment: Assessment) -> None:
         """Take in how the assessment ended."""
@@ -144,8 +171,8 @@ class Incident:
             changed=changed,
             notify=notify,
             camera=self.camera,
-            kind=self._kind,
-            rules=tuple(self._rules),
+            kind=next((kind for kind in _KINDS if kind in self._kinds), "object"),
+            rules=self.rules,
             reason="; ".join(self.reasons),
             started=self.began.wall,
             updated=now.wall,
@@ -155,6 +182,7 @@ class Incident:
             subjects=tuple(self._subjects.values()),
             end_reason=self.end_reason if phase == "end" else None,
             previous=self._previous,
+            suppressed=self._suppressed,
         )
 
     def _disturbs(self) -> bool:

@@ -17,6 +17,8 @@ _STRETCHES = 2 * KEYFRAMES
 MAX_PIXELS = 480 * 28 * 28
 """A keyframe costs the VLM a token for every 28 by 28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
 _EDGE = 0.01
+_NOBODY = 0.01
+"""The score of a view with nobody in it: better than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Shortlist:
 
     def consider(self, frame: Frame, subjects: Sequence[Subject]) -> None:
         """Keep `frame` if it shows its subjects better than what is kept of its stretch of time."""
-        candidate = _Candidate(frame, tuple(subjects), max(map(view_score, subjects)))
+        candidate = _Candidate(frame, tuple(subjects), max(map(view_score, subjects), default=_NOBODY))
         stretch = int(frame.at // SPACING_SECONDS)
         kept = self._best.get(stretch)
         if kept is not None and kept.score >= candidate.score:

@@ -1,58 +1,113 @@
-"""The reasons to tell somebody, one small class each."""
+"""From what the config says of a rule to the rule, and when it counts."""
 
 from __future__ import annotations
 
-from statistics import median
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from surveil.config import PersonSettings
-from surveil.messages import Finding, Observation
-from surveil.trigger.tracks import TrackBook, TrackRecord
+from surveil.config import rules as settings
+from surveil.interfaces import Rule
+from surveil.messages import Level
+from surveil.trigger.belief import Belief
+from surveil.trigger.motion import FallRule, LineRule, SpeedRule
+from surveil.trigger.presence import CrowdRule, PresenceRule
+from surveil.trigger.schedule import Schedule
+from surveil.trigger.tracks import TrackBook
+from surveil.trigger.zones import Area, Line, Zones
 
-MIN_FRAMES = 3
-"""A track is believed only after so many frames with at least `min_score`."""
+COOLDOWN_SECONDS = 60.0
+"""The default cooldown (CONTRACT section 3.1), of rules below `high`."""
 
 
-class PersonRule:
-    """A person is in view, and it is no flicker of the detector.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a camera's rules share: its tracks, its zones and lines, its clock on the wall.
 
-    A track is believed once MIN_FRAMES of its last ten scores reach `min_score` and the median of them reaches
-    `threshold`; from then on every frame in which it scores `min_score` is a finding. (The median over the last
-    scores is what Frigate does too, for the same reason: one good or bad frame must not decide.)
+    What stands on `ignored` ground does not count.
     """
 
-    labels = frozenset({"person"})
+    book: TrackBook
+    timezone: str = "UTC"
+    zones: Zones = field(default_factory=dict)
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    ignored: Area = field(default_factory=Area)
 
-    def __init__(self, settings: PersonSettings, book: TrackBook) -> None:
-        self._settings = settings
-        self._book = book
-        self._believed: dict[int, float] = {}
 
-    def evaluate(self, observation: Observation) -> list[Finding]:
-        """Return one finding for all persons in this frame, or none."""
-        at = observation.frame.at
-        seen: dict[int, TrackRecord] = {}
-        for record in self._book.seen_now(observation):
-            track = record.last
-            if track.label not in self.labels or track.confidence < self._settings.min_score:
-                continue
-            if track.id in self._believed or self._convincing(record):
-                self._believed[track.id] = at
-                seen[track.id] = record
-        self._believed = {track: last for track, last in self._believed.items() if at - last < 60.0}
-        return [self._finding(at, seen)] if seen else []
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A rule, and when it counts. `own_lane`: its findings make incidents of their own."""
 
-    def _convincing(self, record: TrackRecord) -> bool:
-        good = sum(score >= self._settings.min_score for score in record.scores)
-        return good >= MIN_FRAMES and median(record.scores) >= self._settings.threshold
+    rule: Rule
+    title: str
+    schedule: Schedule
+    modes: frozenset[str]
+    cooldown: float
+    strict_cooldown: bool
+    own_lane: bool
 
-    def _finding(self, at: float, seen: dict[int, TrackRecord]) -> Finding:
-        longest = max(at - record.first_at for record in seen.values())
-        who = "person" if len(seen) == 1 else f"{len(seen)} persons"
-        return Finding(
-            rule=self._settings.title,
-            kind="person",
-            severity=self._settings.level,
-            tracks=frozenset(seen),
-            reason=f"{who} in view for {longest:.1f} s",
-            seconds=longest,
-        )
+    def counts(self, wall: float, mode: str | None) -> bool:
+        """Return whether the rule's word counts at a moment (UNIX seconds) and in a mode."""
+        return (not self.modes or mode in self.modes) and self.schedule.covers(wall)
+
+
+def armed(rule: settings.RuleSettings, ground: Ground) -> Armed:
+    """Return the rule that the config describes."""
+    usual = 0.0 if rule.level >= Level.high else COOLDOWN_SECONDS
+    return Armed(
+        rule=_MAKERS[type(rule)](rule, ground),
+        title=rule.title,
+        schedule=Schedule(rule.schedule, ground.timezone),
+        modes=frozenset(rule.modes),
+        cooldown=usual if rule.cooldown is None else rule.cooldown,
+        strict_cooldown=rule.cooldown is not None,
+        own_lane=rule.when == "tamper",
+    )
+
+
+def _belief(rule: Any, ground: Ground) -> Belief:
+    return Belief(rule.about, rule.min_score, rule.threshold, ground.book)
+
+
+def _present(rule: Any, ground: Ground) -> Rule:
+    return PresenceRule(rule.title, rule.level, _belief(rule, ground), zone=rule.zone)
+
+
+def _intrusion(rule: settings.IntrusionSettings, ground: Ground) -> Rule:
+    hours = " outside its hours" if rule.schedule else ""
+    return PresenceRule(rule.title, rule.level, _belief(rule, ground), zone=rule.zone, seconds=rule.for_, hours=hours)
+
+
+def _loiter(rule: settings.LoiterSettings, ground: Ground) -> Rule:
+    belief = _belief(rule, ground)
+    return PresenceRule(rule.title, rule.level, belief, zone=rule.zone, seconds=rule.for_, still=True)
+
+
+def _crowd(rule: settings.CrowdSettings, ground: Ground) -> Rule:
+    belief = _belief(rule, ground)
+    return CrowdRule(rule.title, rule.level, belief, zone=rule.zone, count=rule.count, seconds=rule.for_)
+
+
+def _line(rule: settings.LineSettings, ground: Ground) -> Rule:
+    belief, line = _belief(rule, ground), ground.lines[rule.line]
+    return LineRule(rule.title, rule.level, belief, line=line, name=rule.line, direction=rule.direction)
+
+
+def _speed(rule: settings.SpeedSettings, ground: Ground) -> Rule:
+    return SpeedRule(rule.title, rule.level, _belief(rule, ground), limit=rule.limit, zone=rule.zone)
+
+
+def _fall(rule: settings.FallSettings, ground: Ground) -> Rule:
+    return FallRule(rule.title, rule.level, _belief(rule, ground), seconds=rule.for_, zone=rule.zone)
+
+
+_MAKERS: dict[type, Callable[[Any, Ground], Rule]] = {
+    settings.PersonSettings: _present,
+    settings.ObjectSettings: _present,
+    settings.IntrusionSettings: _intrusion,
+    settings.LoiterSettings: _loiter,
+    settings.CrowdSettings: _crowd,
+    settings.LineSettings: _line,
+    settings.SpeedSettings: _speed,
+    settings.FallSettings: _fall,
+}

@@ -14,7 +14,7 @@ def begun(severity: Level = Level.low, notify_at: Level = Level.medium) -> Incid
 def add(incident: Incident, at: float, severity: Level = Level.low, rule: str = "person", track: int = 1) -> None:
     finding = Finding(rule, "person", severity, frozenset({track}), f"{rule} at {at}")
     subject = Subject(track, "person", 0.9, (0.4, 0.3, 0.6, 0.9), at)
-    incident.add([finding], [subject], frame(at))
+    incident.add([finding], [subject], frame(at), Moment(at, 100 + at))
 
 
 def told(incident: Incident, at: float = 1.0) -> Alert:
@@ -123,7 +123,7 @@ def test_the_reason_is_the_longest_that_held_not_the_last() -> None:
     incident = begun()
     for seconds in (5.0, 12.0, 0.3):
         finding = Finding("person", "person", Level.low, frozenset({1}), f"person in view for {seconds} s", seconds)
-        incident.add([finding], [], frame(seconds))
+        incident.add([finding], [], frame(seconds), Moment(seconds, 100 + seconds))
     assert incident.reasons == ("person in view for 12.0 s",)
 
 
@@ -131,3 +131,23 @@ def test_the_picture_is_given_again_only_when_there_is_a_better_one() -> None:
     incident = begun()
     assert incident.fresh_picture() is not None
     assert incident.fresh_picture() is None
+
+
+def test_an_incident_is_about_a_person_if_anything_in_it_is_and_an_anomaly_if_nothing_else() -> None:
+    now = Moment(0, 100)
+    incident = Incident("ID", "front", now, Level.medium)
+    kinds = []
+    for kind in ("anomaly", "object", "person", "anomaly"):
+        incident.add([Finding(kind, kind, Level.low, frozenset(), kind)], [], None, now)
+        kinds.append(told(incident).kind)
+    assert kinds == ["anomaly", "object", "person", "person"]
+
+
+def test_a_new_zone_is_news() -> None:
+    incident = begun()
+    incident.tell("new", Moment(0, 100))
+    for at, zones in ((1.0, ()), (2.0, ("yard",))):
+        subject = Subject(1, "person", 0.9, (0.4, 0.3, 0.6, 0.9), at, zones)
+        incident.add([Finding("person", "person", Level.low, frozenset({1}), "r")], [subject], None, Moment(at, at))
+    assert incident.has_news(2.0 + SLOW_SECONDS)
+    assert told(incident, 2.0 + SLOW_SECONDS).changed == ("zones",)

@@ -3,26 +3,33 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain, count, pairwise
 
 import pytest
 
-from surveil.config import PersonSettings
+from surveil.config import PersonSettings, RuleSettings
 from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation
 from surveil.testing import answer, observation, track, visit
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import Moment
-from surveil.trigger.policy import END_GRACE_SECONDS, SETTLE_SECONDS, CameraPolicy, Terms
+from surveil.trigger.lane import END_GRACE_SECONDS, SETTLE_SECONDS, Terms
+from surveil.trigger.policy import CameraPolicy
+from surveil.trigger.rules import Ground, armed
+from surveil.trigger.tracks import TrackBook
+from surveil.trigger.zones import Area
 
 TERMS = Terms(
     camera="front", title="Front", context="", timezone="Europe/Vienna", linger=2.0, max_length=600.0,
-    notify_at=Level.medium, deadline=20.0, per_minute=3, assesses=True,
+    min_risk=Level.none, notify_at=Level.medium, deadline=20.0, per_minute=3, assesses=True,
 )  # fmt: skip
 
 
-def policy(severity: str = "low", **terms: object) -> CameraPolicy:
-    rules = [PersonSettings(severity=severity)]  # type: ignore[arg-type]
-    return CameraPolicy(replace(TERMS, **terms), rules, derived_entropy)  # type: ignore[arg-type]
+def policy(severity: str = "low", rules: Iterable[RuleSettings] = (), **terms: object) -> CameraPolicy:
+    chosen = [*rules] or [PersonSettings(severity=severity)]  # type: ignore[arg-type]
+    yard = {"yard": Area([((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))])}
+    ground = Ground(TrackBook(yard), "Europe/Vienna", yard, {}, Area([((0.9, 0.9), (1.0, 0.9), (1.0, 1.0))]))
+    known = replace(TERMS, **terms)  # type: ignore[arg-type]
+    return CameraPolicy(known, [armed(rule, ground) for rule in chosen], ground, derived_entropy)
 
 
 def at(seconds: float) -> Moment:
@@ -244,6 +251,89 @@ def test_a_day_of_frames_costs_the_same_at_its_end() -> None:
     began = time.monotonic()
     for n in range(20_000):
         camera.observe(observation(n * 0.5, track(n // 3)))
-    assert len(camera._book) <= 150
-    assert len(camera._closing) == 0
+    assert len(camera._ground.book) <= 150
+    assert len(camera._lanes[False]._closing) == 0
     assert time.monotonic() - began < 60
+
+
+def test_a_risk_below_the_mark_is_held_back_and_told_from_the_first_when_it_rises() -> None:
+    camera = policy(min_risk=Level.medium)
+    seen = watch(camera, visit(10.0, 12.0))
+    assert not alerts(seen)
+    (request,) = requests(seen)
+    raised = alerts(camera.assessed(done(request, 45), at(13.0)))
+    assert [(a.phase, a.rev, a.assessment.state, a.risk.level) for a in raised] == [("new", 1, "done", Level.medium)]
+    ended = alerts(camera.tick(at(16.0)))
+    assert [(a.phase, a.rev) for a in ended] == [("end", 2)]
+
+
+def test_what_never_reaches_the_mark_is_never_told() -> None:
+    camera = policy(min_risk=Level.high)
+    seen = watch(camera, visit(10.0, 12.0))
+    (request,) = requests(seen)
+    assert not alerts(camera.assessed(done(request, 10), at(13.0)))
+    assert not alerts(camera.tick(at(60.0)))
+    assert not alerts(camera.end_all("restart", "stopped", at(61.0)))
+
+
+def test_a_named_cooldown_swallows_the_next_visit_and_the_one_after_it_says_so() -> None:
+    camera = policy(rules=[PersonSettings(cooldown=30.0)], assesses=False)
+    first = alerts(watch(camera, chain(visit(0, 5), visit(10, 15, number=2), visit(20, 25, number=3))))
+    assert [a.phase for a in first] == ["new", "end"]
+    later = alerts(watch(camera, visit(36, 40, number=4)))
+    assert [(a.phase, a.suppressed) for a in later] == [("new", 2)]
+    assert alerts(camera.tick(at(60.0)))[-1].suppressed == 2
+    assert alerts(watch(camera, visit(120, 121, number=5)))[0].suppressed == 0
+
+
+def test_the_default_cooldown_hides_no_newcomer_but_who_was_just_told_of() -> None:
+    camera = policy(rules=[PersonSettings()], assesses=False)
+    told = alerts(watch(camera, chain(visit(0, 5), visit(10, 15, number=2), visit(20, 25, number=2))))
+    assert [(a.phase, a.suppressed) for a in told] == [("new", 0), ("end", 0), ("new", 0), ("end", 0)]
+    assert alerts(watch(camera, visit(30, 31, number=3)))[0].suppressed == 1
+
+
+def test_who_stands_where_it_does_not_count_is_not_there() -> None:
+    camera = policy()
+    for n in range(20):
+        assert not camera.observe(observation(n / 10, track(box=(0.93, 0.5, 0.99, 0.95))))
+
+
+def test_modes_and_schedules_say_when_a_rule_counts() -> None:
+    camera = policy(rules=[PersonSettings(modes=("away",))], assesses=False)
+    assert not watch(camera, visit(0, 2))
+    camera.mode = "away"
+    assert alerts(watch(camera, visit(10, 12)))[0].phase == "new"
+    night = policy(rules=[PersonSettings(schedule=("22:00-06:00",))], assesses=False)
+    assert not watch(night, visit(0, 2))  # noon in the tests' pictures
+    day = policy(rules=[PersonSettings(schedule=("08:00-18:00",))], assesses=False)
+    assert watch(day, visit(0, 2))
+
+
+def test_time_that_stands_still_goes_back_or_leaps_loses_nothing() -> None:
+    camera = policy(assesses=False)
+    moments = [0.0, 0.0, 0.0, 0.1, -5.0, 0.2, 0.3, 86_400.0, 86_400.1, 86_400.2, 86_400.3]
+    told = alerts(d for at_ in moments for d in camera.observe(observation(at_, track())))
+    told += alerts(camera.tick(at(86_500.0)))
+    assert [a.phase for a in told] == ["new", "end", "new", "end"]
+    assert all(one.updated <= two.updated for one, two in pairwise(told))
+
+
+def test_boxes_that_are_no_numbers_are_not_there() -> None:
+    camera = policy(assesses=False)
+    for n, bad in enumerate([float("nan"), float("inf")] * 10):
+        assert not camera.observe(observation(n / 10, track(box=(0.1, bad, 0.2, 0.9)), track(2, confidence=bad)))
+
+
+def test_two_rules_share_an_incident_and_its_floor_is_the_higher() -> None:
+    zone = [PersonSettings(), PersonSettings(zone="yard", severity="high")]
+    camera = policy(rules=zone, assesses=False)
+    seen = [observation(n / 10, track(box=(0.8 - n / 50, 0.4, 0.9 - n / 50, 0.8))) for n in range(35)]
+    told = alerts(watch(camera, seen))
+    assert [a.phase for a in told][:2] == ["new", "update"]
+    assert told[0].rules == ("person",)
+    raised = next(a for a in told if "rules" in a.changed)
+    assert raised.rules == ("person", "person:yard")
+    assert raised.risk.floor is Level.high
+    assert raised.notify
+    assert raised.subjects[0].zones == ("yard",)

@@ -1,0 +1,199 @@
+"""One camera's incidents, one after the other: what begins one, what is told and asked of it, what ends it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from surveil.messages import (
+    Assessment,
+    AssessmentRequest,
+    Decision,
+    EndReason,
+    Facts,
+    Finding,
+    Frame,
+    Level,
+    Subject,
+)
+from surveil.trigger.cooldown import Cooldowns
+from surveil.trigger.identity import Entropy, ulid
+from surveil.trigger.incidents import Incident, Moment
+
+SETTLE_SECONDS = 1.0
+"""How long an incident is watched for better views before the VLM is asked; the alert itself does not wait."""
+END_GRACE_SECONDS = 15.0
+_MAX_CLOSING = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The settings that decide, of one camera."""
+
+    camera: str
+    title: str
+    context: str
+    timezone: str
+    linger: float
+    max_length: float
+    min_risk: Level
+    notify_at: Level
+    deadline: float
+    per_minute: int | None
+    assesses: bool
+
+
+class Budget:
+    """How many assessments a camera may still have: `per_minute` in any 60 seconds."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._per_minute = per_minute
+        self._asked_at: deque[float] = deque()
+
+    def allows(self, floor: Level, at: float) -> bool:
+        """Return whether one may be asked now, and count it; a floor of `high` and above is always allowed."""
+        while self._asked_at and at - self._asked_at[0] >= 60.0:
+            self._asked_at.popleft()
+        if floor >= Level.high or self._per_minute is None:
+            return True
+        if len(self._asked_at) >= self._per_minute:
+            return False
+        self._asked_at.append(at)
+        return True
+
+
+class Lane:
+    """The incidents that findings of one camera share; camera health has a lane of its own. Owned by its policy."""
+
+    def __init__(self, terms: Terms, budget: Budget, cooldowns: Cooldowns, entropy: Entropy) -> None:
+        self._terms = terms
+        self._budget = budget
+        self._cooldowns = cooldowns
+        self._entropy = entropy
+        self._open: Incident | None = None
+        self._closing: deque[Incident] = deque()
+
+    def found(
+        self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame | None, now: Moment
+    ) -> list[Decision]:
+        """Take in what the rules found at one moment, at least one finding; `frame` is where it shows."""
+        decisions: list[Decision] = []
+        incident = self._open
+        if incident is not None and now.at - incident.began.at >= self._terms.max_length:
+            decisions += self._close(incident, "split", now)
+            incident = self._begin(now, previous=incident)
+        elif incident is None:
+            if not self._cooldowns.let_begin(findings, now.at):
+                return []
+            incident = self._begin(now, previous=None)
+        self._open = incident
+        incident.add(findings, subjects, frame, now)
+        if incident.rev == 0:
+            decisions += self._first_told(incident, now, now.at)
+        return decisions
+
+    def tick(self, now: Moment, present: bool) -> list[Decision]:
+        """Let time pass: ask, update, end. `present` says whether the camera delivers pictures."""
+        decisions: list[Decision] = []
+        if self._open is not None:
+            decisions += self._advance(self._open, now, present)
+        for incident in list(self._closing):
+            decisions += self._finish(incident, now)
+        return decisions
+
+    def assessed(self, assessment: Assessment, now: Moment) -> list[Decision]:
+        """Take in how a request ended; one that ended already is not told twice."""
+        for incident in [*self._closing, *([self._open] if self._open else [])]:
+            if incident.id == assessment.incident and incident.assessment.state == "pending":
+                incident.assessed(assessment)
+                return self._told(incident, now)
+        return []
+
+    def end(self, reason: EndReason, error: str, now: Moment) -> list[Decision]:
+        """End whatever is open, now."""
+        decisions: list[Decision] = []
+        if self._open is not None:
+            self._open.asked = True  # too late to ask
+            decisions += self._close(self._open, reason, now)
+        for incident in list(self._closing):
+            if incident.assessment.state == "pending":
+                incident.assessed(Assessment(incident.id, incident.camera, "failed", error=error))
+            decisions += self._finish(incident, now)
+        return decisions
+
+    def _begin(self, now: Moment, previous: Incident | None) -> Incident:
+        terms = self._terms
+        ident = ulid(now.wall, self._entropy(terms.camera, now.wall))
+        incident = Incident(ident, terms.camera, now, terms.notify_at, previous, self._cooldowns.suppressed())
+        if not terms.assesses:
+            incident.assessment = Assessment(ident, terms.camera, "disabled")
+        return incident
+
+    def _told(self, incident: Incident, now: Moment) -> list[Decision]:
+        """Return the next message of an incident, which has news."""
+        if incident.rev == 0:
+            return self._first_told(incident, now, None)
+        return [Decision(incident.tell("update", now), picture=incident.fresh_picture())]
+
+    def _first_told(self, incident: Incident, now: Moment, captured_at: float | None) -> list[Decision]:
+        """Return `new`; nothing while the risk is below what is held back."""
+        if incident.risk.level < self._terms.min_risk:
+            return []
+        return [Decision(incident.tell("new", now), captured_at=captured_at, picture=incident.fresh_picture())]
+
+    def _advance(self, incident: Incident, now: Moment, present: bool) -> list[Decision]:
+        if now.at - incident.last_finding.at >= self._terms.linger:
+            return self._close(incident, "quiet" if present else "camera_lost", now)
+        decisions = []
+        if not incident.asked and now.at - incident.began.at >= SETTLE_SECONDS:
+            decisions += self._ask(incident, now)
+        if incident.has_news(now.at):
+            decisions += self._told(incident, now)
+        return decisions
+
+    def _ask(self, incident: Incident, now: Moment) -> list[Decision]:
+        incident.asked = True
+        if incident.assessment.state != "pending":
+            return []
+        began = incident.began.at
+        affordable = self._budget.allows(incident.floor, now.at)
+        request = AssessmentRequest(
+            incident=incident.id,
+            camera=incident.camera,
+            floor=incident.floor,
+            triggered_at=began,
+            deadline_at=began + self._terms.deadline,
+            keyframes=incident.shortlist.keyframes() if affordable else (),
+            facts=self._facts(incident),
+            within_budget=affordable,
+        )
+        return [Decision(request=request)]
+
+    def _facts(self, incident: Incident) -> Facts:
+        local = datetime.fromtimestamp(incident.began.wall, ZoneInfo(self._terms.timezone))
+        return Facts(self._terms.title, self._terms.context, f"{local:%A %H:%M}", incident.reasons)
+
+    def _close(self, incident: Incident, reason: EndReason, now: Moment) -> list[Decision]:
+        self._open = None
+        incident.close(reason)
+        self._cooldowns.begin(incident)
+        self._closing.append(incident)
+        decisions = [] if incident.asked else self._ask(incident, now)
+        if len(self._closing) > _MAX_CLOSING:
+            self._closing[0].expire()
+        return decisions + self._finish(incident, now)
+
+    def _finish(self, incident: Incident, now: Moment) -> list[Decision]:
+        """Send an ended incident's last message, once its assessment is there or has had its time."""
+        patience = max(self._terms.linger, self._terms.deadline) + END_GRACE_SECONDS
+        if incident.assessment.state == "pending":
+            if now.at - incident.last_finding.at < patience:
+                return []
+            incident.expire()
+        self._closing.remove(incident)
+        if incident.rev == 0:
+            return []  # held back to its end: nobody has heard of it
+        return [Decision(incident.tell("end", now), picture=incident.fresh_picture())]
