@@ -55,7 +55,9 @@ class FrameQueue:
     fast enough on average must not lose a frame to that.
     """
 
-    def __init__(self, cameras: Iterable[str], depth: int = DEPTH, on_drop: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, cameras: Iterable[str], depth: int = DEPTH, on_drop: Callable[[str], None] | None = None
+    ) -> None:
         self._waiting: dict[str, deque[Frame]] = {name: deque() for name in cameras}
         self._order: deque[str] = deque(self._waiting)
         self._came: dict[str, float] = {}
