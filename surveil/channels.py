@@ -12,6 +12,8 @@ from surveil.messages import Frame
 
 T = TypeVar("T")
 
+DEPTH = 16
+"""Frames of a camera that may wait: half a second at 30 a second, so that no alert is late for it, in 11 MB."""
 LIVELY_SECONDS = 1.0
 """A camera that gave no frame for so long is none that a batch waits for."""
 
@@ -53,7 +55,9 @@ class FrameQueue:
     fast enough on average must not lose a frame to that.
     """
 
-    def __init__(self, cameras: Iterable[str], depth: int = 8, on_drop: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, cameras: Iterable[str], depth: int = DEPTH, on_drop: Callable[[str], None] | None = None
+    ) -> None:
         self._waiting: dict[str, deque[Frame]] = {name: deque() for name in cameras}
         self._order: deque[str] = deque(self._waiting)
         self._came: dict[str, float] = {}

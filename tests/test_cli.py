@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import surveil
-from tests.real.components import free_port
+from tests.real.components import free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
 ONE = "cameras: {a: {source: 'rtsp://h/1'}}\n"
@@ -132,10 +132,13 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(tmp_path: Path, yolo_folder
         f"mqtt: {{host: 127.0.0.1, port: {free_port()}}}\nstorage: {{path: {tmp_path / 'data'}}}\n"
         "assessor: {backend: none}\n",
     )
-    for wait in (0.2, 1.5, 4.0):
+    for wait in (0.0, 1.5, 4.0):
         with subprocess.Popen(
             [sys.executable, "-m", "surveil", "run", "--config", file], stderr=subprocess.PIPE, text=True
         ) as running:
+            # Before that it is Python that starts, which answers in its own words.
+            maps = Path(f"/proc/{running.pid}/maps")
+            wait_for(lambda maps=maps: "pydantic_core" in maps.read_text(), 30, "surveil starts")  # type: ignore[misc]
             time.sleep(wait)
             running.send_signal(signal.SIGINT)
             _, said = running.communicate(timeout=30)
