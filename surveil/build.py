@@ -84,11 +84,24 @@ def source(
     SecretError when the password is not where the config says.
     """
     make = _source(name, camera, input_size, clock, _decoding(name, metrics))
+    return lambda stop: masked(camera, _detailed(make(stop), detail))
+
+
+def masked(camera: Camera, source: FrameSource) -> FrameSource:
+    """Return the source with what the camera's masks hide blacked out."""
+    if not camera.masks:
+        return source
+    from surveil.capture.masks import MaskedSource, Masks
+
+    return MaskedSource(source, Masks(camera.masks))
+
+
+def _detailed(source: FrameSource, detail: DetailStream | None) -> FrameSource:
     if detail is None:
-        return make
+        return source
     from surveil.capture.detail import DetailedSource
 
-    return lambda stop: DetailedSource(make(stop), detail.ring)
+    return DetailedSource(source, detail.ring)
 
 
 def detail(name: str, camera: Camera, clock: Clock) -> DetailStream | None:

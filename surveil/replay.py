@@ -12,7 +12,7 @@ from surveil.clock import SystemClock
 from surveil.config import Config
 from surveil.deliver.wire import AlertMessage, Envelope
 from surveil.detect.detection import Tracking
-from surveil.interfaces import Assessor, AssessorError, EndOfFile
+from surveil.interfaces import Assessor, AssessorError, EndOfFile, FrameSource
 from surveil.messages import Assessment, AssessmentRequest, Decision, Frame
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import Moment
@@ -52,13 +52,14 @@ class Replay:
                 source.close()
                 oracle.close()
 
-    def _source(self, input_size: tuple[int, int]) -> VideoFile:
-        source = VideoFile(self._camera, self._video, input_size, Unpaced(self._start))
+    def _source(self, input_size: tuple[int, int]) -> FrameSource:
+        file = VideoFile(self._camera, self._video, input_size, Unpaced(self._start))
+        source = build.masked(self._config.cameras[self._camera], file)
         source.open()
         return source
 
     def _watch(
-        self, source: VideoFile, tracking: Tracking, decided: _Decisions, on_frame: Callable[[Frame], None]
+        self, source: FrameSource, tracking: Tracking, decided: _Decisions, on_frame: Callable[[Frame], None]
     ) -> Iterator[AlertMessage]:
         now = Moment(0.0, self._start)
         try:

@@ -52,8 +52,9 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
-    "cv2": {"trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
-    "yaml": {"config/document.py", "detect/openvino.py"},
+    "cv2": {"capture/masks.py", "trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
+    "yaml": {"config/document.py", "config/load.py", "detect/openvino.py"},
+    "shapely": {"config/settings.py", "trigger/zones.py"},
 }
 
 

@@ -82,5 +82,5 @@ def test_a_model_that_knows_no_person_is_refused(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("surveil.detect.yolo.load", lambda *_args, **_how: Cars())
     settings = config(tmp_path, "cameras: {a: {source: 'rtsp://h/1'}}")
-    with pytest.raises(ModelError, match="needs the label person, which scripted lacks; it knows car, truck"):
+    with pytest.raises(ModelError, match="needs person, which scripted does not know; it knows car, truck"):
         build.detector(settings)

@@ -42,7 +42,6 @@ _NODE: dict[Path, Callable[[Any], bool]] = {
 _CAMERA: dict[str, Callable[[Any], bool]] = {
     "source": lambda source: urlsplit(source).scheme in {"", "rtsp", "rtsps"} and not source.startswith("/dev/"),
     "detail": lambda detail: detail is None or urlsplit(detail).scheme in {"rtsp", "rtsps"},
-    "masks": _is(()),
 }
 _KINDS = {"source", "detail"}
 _RULE: dict[str, Callable[[Any], bool]] = {

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from surveil.messages import Frame, Image, Keyframe, Picture, Subject
+from surveil.messages import Box, Frame, Image, Keyframe, Picture, Subject
 
-KEYFRAMES = 3
+KEYFRAMES = 4
 SPACING_SECONDS = 0.4
 """Two keyframes nearer than this show the same."""
 _STRETCHES = 2 * KEYFRAMES
 MAX_PIXELS = 480 * 28 * 28
 """A keyframe costs the VLM a token for every 28 by 28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
 _EDGE = 0.01
+_SHARP = 150.0
 _NOBODY = 0.01
 """The score of a view with nobody in it: better than none."""
 
@@ -40,12 +41,18 @@ class Shortlist:
 
     def consider(self, frame: Frame, subjects: Sequence[Subject]) -> None:
         """Keep `frame` if it shows its subjects better than what is kept of its stretch of time."""
-        candidate = _Candidate(frame, tuple(subjects), max(map(view_score, subjects), default=_NOBODY))
+        best, score = max(
+            ((subject, view_score(subject)) for subject in subjects), key=lambda of: of[1], default=(None, _NOBODY)
+        )
         stretch = int(frame.at // SPACING_SECONDS)
         kept = self._best.get(stretch)
-        if kept is not None and kept.score >= candidate.score:
+        if kept is not None and kept.score >= score:
+            return  # sharpness, which costs more to know, can only lower it
+        if best is not None:
+            score *= sharpness(frame.image, best.box)
+        if kept is not None and kept.score >= score:
             return
-        self._best[stretch] = candidate
+        self._best[stretch] = _Candidate(frame, tuple(subjects), score)
         if len(self._best) > _STRETCHES:
             del self._best[min(self._best, key=lambda key: self._best[key].score)]
 
@@ -75,6 +82,22 @@ def view_score(subject: Subject) -> float:
 
 def _small(full: Picture) -> Picture:
     return lambda: within_budget(full())
+
+
+def sharpness(image: Image, box: Box) -> float:
+    """Return how sharp a subject is, 0.5 (smeared by its motion) to 1.
+
+    From the variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, 2000). Of
+    people in real indoor footage half have 330 to 490, and the same smeared by seven pixels 64.
+    """
+    height, width = image.shape[:2]
+    x1, x2 = (round(np.clip(x, 0, 1) * width) for x in (box[0], box[2]))
+    y1, y2 = (round(np.clip(y, 0, 1) * height) for y in (box[1], box[3]))
+    if x2 - x1 < 4 or y2 - y1 < 4:
+        return 0.5
+    grey = cv2.cvtColor(image[y1:y2, x1:x2], cv2.COLOR_BGR2GRAY)
+    variance = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    return 0.5 + 0.5 * variance / (variance + _SHARP)
 
 
 def within_budget(image: Image, max_pixels: int = MAX_PIXELS) -> Image:
