@@ -86,7 +86,7 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - what typer makes options of
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A recorded file.")],
     config: ConfigOption = Path("config.yaml"),
     camera: Annotated[str | None, typer.Option(help="Whose rules count; the config's first, if not said.")] = None,
@@ -94,6 +94,10 @@ def replay(
         str, typer.Option(metavar="TIME", help="When the video begins, ISO 8601, UTC unless it says.")
     ] = "2000-01-01T12:00:00Z",
     assess: Annotated[bool, typer.Option(help="Ask the VLM too; without, the output never varies.")] = True,
+    explain: Annotated[bool, typer.Option("--explain", help="Say at the end why rules fired, or did not.")] = False,
+    render: Annotated[
+        Path | None, typer.Option(metavar="FILE.mp4", help="Write the video with all that is seen.")
+    ] = None,
 ) -> None:
     """Print the alerts that a recorded file gives, one JSON message a line, as fast as it can be read."""
     settings = load(config)
@@ -102,12 +106,25 @@ def replay(
         wall = _time(start)
     except ValueError:
         raise typer.BadParameter(f"{start} is no time such as 2000-01-01T12:00:00Z", param_hint="--start") from None
+    from surveil.explain import Explainer
     from surveil.progress import FrameProgress
     from surveil.replay import Replay
+    from surveil.trigger.policy import Watcher
 
-    with FrameProgress(video) as progress:
-        for message in Replay(settings, str(video), name, wall, assess).messages(progress.advance):
+    chosen = settings.cameras[name]
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(FrameProgress(video))
+        explainer = Explainer(chosen.rules, settings.local_zone(name))
+        watchers: list[Watcher] = [explainer.see] if explain else []
+        if render is not None:
+            from surveil.render import Renderer
+
+            watchers.append(stack.enter_context(Renderer(render, chosen)).see)
+        for message in Replay(settings, str(video), name, wall, assess, watchers).messages(progress.advance):
             _print(message.line())
+    if explain:
+        for line in explainer.lines():
+            _say(line)
 
 
 @app.command()

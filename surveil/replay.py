@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from surveil import build
@@ -13,10 +13,11 @@ from surveil.config import Config
 from surveil.deliver.wire import AlertMessage, Envelope
 from surveil.detect.detection import Tracking
 from surveil.interfaces import Assessor, AssessorError, EndOfFile, FrameSource
-from surveil.messages import Assessment, AssessmentRequest, Decision, Frame
+from surveil.messages import Assessment, AssessmentRequest, Decision, Finding, Frame, Observation
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import Moment
-from surveil.trigger.policy import CameraPolicy, Policy
+from surveil.trigger.policy import CameraPolicy, Policy, Watcher
+from surveil.trigger.rules import Armed, Ground
 
 PATIENCE_SECONDS = 600.0
 """The longest that one answer may take: the video waits for it, so the config's deadline does not count."""
@@ -25,12 +26,15 @@ PATIENCE_SECONDS = 600.0
 class Replay:
     """One camera's file, read once. `messages` does the work, on the calling thread."""
 
-    def __init__(self, config: Config, video: str, camera: str, start: float, assess: bool) -> None:
+    def __init__(
+        self, config: Config, video: str, camera: str, start: float, assess: bool, watchers: Sequence[Watcher] = ()
+    ) -> None:
         self._config = config
         self._video = video
         self._camera = camera
         self._start = start
         self._assess = assess
+        self._watchers = watchers
 
     def messages(self, on_frame: Callable[[Frame], None]) -> Iterator[AlertMessage]:
         """Yield every alert message that the daemon would have sent. Raises CaptureError, ModelError, AssessorError."""
@@ -42,6 +46,7 @@ class Replay:
         seen = self._config.detector
         tracking = Tracking(detector, [self._camera], seen.confidence, seen.every)
         policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
+        policy.watcher = self._shown
         with asyncio.Runner() as runner:
             oracle = _Oracle(assessor, runner)
             try:
@@ -51,6 +56,10 @@ class Replay:
             finally:
                 source.close()
                 oracle.close()
+
+    def _shown(self, ground: Ground, observation: Observation, found: list[tuple[Armed, Finding]]) -> None:
+        for watcher in self._watchers:
+            watcher(ground, observation, found)
 
     def _source(self, input_size: tuple[int, int]) -> FrameSource:
         file = VideoFile(self._camera, self._video, input_size, Unpaced(self._start))

@@ -16,12 +16,13 @@ VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
-GLUE = {"registry", "build", "systemd", "stats", "overload", "progress", "testing"}
+GLUE = {"registry", "build", "systemd", "stats", "overload", "explain", "render", "progress", "testing"}
 TOP = {"service", "replay", "bench", "models"}
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {
+        "render.py",
         "capture/acceleration.py",
         "capture/damage.py",
         "capture/decoding.py",
@@ -52,7 +53,14 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
-    "cv2": {"capture/masks.py", "trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
+    "cv2": {
+        "capture/masks.py",
+        "trigger/keyframes.py",
+        "deliver/delivery.py",
+        "detect/export.py",
+        "models.py",
+        "render.py",
+    },
     "yaml": {"config/document.py", "config/load.py", "detect/openvino.py"},
     "shapely": {"config/settings.py", "trigger/zones.py"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from surveil.config import Config
@@ -15,6 +15,9 @@ from surveil.trigger.lane import Budget, Lane, Terms
 from surveil.trigger.rules import Armed, Ground, armed
 from surveil.trigger.tracks import TrackBook
 from surveil.trigger.zones import Area, Line
+
+Watcher = Callable[[Ground, Observation, list[tuple[Armed, Finding]]], None]
+"""Is shown each frame as the rules saw it, and what they found in it."""
 
 
 def terms_of(config: Config, camera: str, assesses: bool) -> Terms:
@@ -40,8 +43,9 @@ class CameraPolicy:
 
     def __init__(self, terms: Terms, rules: Iterable[Armed], ground: Ground, entropy: Entropy) -> None:
         self.mode: str | None = None
+        self.ground = ground
+        self.watcher: Watcher | None = None
         self._rules = list(rules)
-        self._ground = ground
         budget = Budget(terms.per_minute)
         self._lanes = {
             own: Lane(
@@ -60,17 +64,21 @@ class CameraPolicy:
         observation = self._sound(observation)
         frame = observation.frame
         now = Moment(frame.at, frame.wall)
-        self._ground.book.update(observation)
+        self.ground.book.update(observation)
         # What time alone has ended is ended before this frame may begin anew.
         decisions = self.tick(now)
-        findings: dict[bool, list[Finding]] = {False: [], True: []}
-        for rule in self._rules:
-            found = rule.rule.evaluate(observation)
-            if found and rule.counts(frame.wall, self.mode):
-                findings[rule.own_lane] += found
-        for own, found in findings.items():
+        findings = [
+            (rule, finding)
+            for rule in self._rules
+            for finding in rule.rule.evaluate(observation)
+            if rule.counts(frame.wall, self.mode)
+        ]
+        if self.watcher is not None:
+            self.watcher(self.ground, observation, findings)
+        for own, lane in self._lanes.items():
+            found = [finding for rule, finding in findings if rule.own_lane is own]
             if found:
-                decisions += self._lanes[own].found(found, self._subjects(found, observation), frame, now)
+                decisions += lane.found(found, self._subjects(found, observation), frame, now)
         return decisions
 
     def tick(self, now: Moment) -> list[Decision]:
@@ -99,13 +107,13 @@ class CameraPolicy:
         tracks = tuple(
             track
             for track in observation.tracks
-            if all(map(math.isfinite, (*track.box, track.confidence))) and not self._ground.ignored.holds(track.box)
+            if all(map(math.isfinite, (*track.box, track.confidence))) and not self.ground.ignored.holds(track.box)
         )
         return Observation(frame, tracks)
 
     def _subjects(self, findings: list[Finding], observation: Observation) -> list[Subject]:
         wanted = frozenset[int]().union(*(finding.tracks for finding in findings))
-        book = self._ground.book
+        book = self.ground.book
         seen = [
             Subject(
                 track.id, track.label, track.confidence, track.box, round(book.record(track.id).dwell, 2),

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from surveil.messages import Box, Frame, Image, Subject
 from surveil.testing import frame, picture
-from surveil.trigger.keyframes import KEYFRAMES, MAX_PIXELS, SPACING_SECONDS, Shortlist, view_score, within_budget
+from surveil.trigger.keyframes import (
+    KEYFRAMES,
+    MAX_PIXELS,
+    SPACING_SECONDS,
+    Shortlist,
+    sharpness,
+    view_score,
+    within_budget,
+)
 
 
 def subject(confidence: float = 0.9, box: Box = (0.4, 0.3, 0.6, 0.9)) -> Subject:
@@ -48,8 +57,8 @@ def test_the_full_picture_is_made_only_when_asked_for() -> None:
         shortlist.consider(counting(float(number)), [subject(number / 50)])
     keyframes = shortlist.keyframes()
     assert made == []
-    assert [k.image().shape for k in keyframes] == [(448, 812, 3)] * 3
-    assert made == [47.0, 48.0, 49.0]
+    assert [k.image().shape for k in keyframes] == [(448, 812, 3)] * KEYFRAMES
+    assert made == [46.0, 47.0, 48.0, 49.0]
 
 
 @pytest.mark.parametrize(
@@ -72,3 +81,28 @@ def test_pictures_keep_within_the_token_budget(size: tuple[int, int]) -> None:
     assert height * width <= MAX_PIXELS
     if min(size) > 200:
         assert abs(width / height - size[1] / size[0]) < 0.12
+
+
+def test_of_two_views_that_are_alike_the_sharp_one_is_kept() -> None:
+    dice = np.random.default_rng(0)
+    sharp = dice.integers(0, 255, (360, 640, 3), np.uint8).astype(np.uint8)
+    smeared = np.asarray(cv2.blur(sharp, (15, 1)), np.uint8)
+    for order in ([smeared, sharp], [sharp, smeared]):
+        shortlist = Shortlist()
+        for number, image in enumerate(order):
+            shortlist.consider(frame(number / 10, image=image), [subject()])
+        best = shortlist.best()
+        assert best is not None
+        assert best.image is sharp
+    assert 0.5 <= sharpness(smeared, (0.4, 0.3, 0.6, 0.9)) < sharpness(sharp, (0.4, 0.3, 0.6, 0.9)) <= 1.0
+    assert sharpness(sharp, (0.4, 0.3, 0.4, 0.9)) == 0.5  # no area to judge
+
+
+def test_a_moment_with_nobody_in_it_gives_a_picture_too() -> None:
+    shortlist = Shortlist()
+    shortlist.consider(frame(1.0), [])
+    assert shortlist.best() is not None
+    shortlist.consider(frame(2.0), [subject(0.5)])
+    best = shortlist.best()
+    assert best is not None
+    assert best.at == 2.0

@@ -251,7 +251,7 @@ def test_a_day_of_frames_costs_the_same_at_its_end() -> None:
     began = time.monotonic()
     for n in range(20_000):
         camera.observe(observation(n * 0.5, track(n // 3)))
-    assert len(camera._ground.book) <= 150
+    assert len(camera.ground.book) <= 150
     assert len(camera._lanes[False]._closing) == 0
     assert time.monotonic() - began < 60
 
