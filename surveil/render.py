@@ -19,7 +19,7 @@ from surveil.messages import Finding, Image, Observation, Track
 from surveil.trigger.rules import Armed, Ground
 
 _CALM = (200, 200, 200)
-_FOUND = (40, 40, 230)
+_FOUND = (90, 90, 255)
 _ZONE = (200, 160, 60)
 _LINE = (60, 200, 230)
 _IGNORED = (90, 90, 90)
@@ -40,6 +40,7 @@ class Renderer:
 
     def __enter__(self) -> Renderer:
         try:
+            self._path.touch()  # libav opens it with the first picture only, which may be minutes away
             self._container = av.open(str(self._path), "w", format="mp4")
         except (av.error.FFmpegError, OSError) as error:
             raise StorageError(f"{self._path} cannot be written: {(error.strerror or str(error)).lower()}") from None
@@ -118,6 +119,8 @@ def _box(image: Image, track: Track, colour: tuple[int, int, int]) -> None:
 
 
 def _text(image: Image, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:
-    place = (max(0, at[0]), max(14, at[1]))
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)
+    """Write on a dark ground, since pictures are of every brightness."""
+    left, bottom = max(0, at[0]), max(16, at[1])
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.55, 1)
+    cv2.rectangle(image, (left, bottom - height - 3), (left + width, bottom + below), (20, 20, 20), cv2.FILLED)
+    cv2.putText(image, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)
