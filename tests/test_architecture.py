@@ -52,7 +52,15 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
-    "cv2": {"trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
+    "cv2": {
+        "trigger/background.py",
+        "trigger/keyframes.py",
+        "trigger/outline.py",
+        "trigger/stillness.py",
+        "deliver/delivery.py",
+        "detect/export.py",
+        "models.py",
+    },
     "yaml": {"config/document.py", "detect/openvino.py"},
 }
 
