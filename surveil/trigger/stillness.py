@@ -68,7 +68,7 @@ class PixelMemory:
         """Take in a picture of this shape, `seconds` after the last; what the living cover is not looked at."""
         recent = self._stand_still(picture, covered, seconds)
         seen = self.known & ~covered
-        self.expected = self._under_this_light(picture, seen & (self.still > 0))
+        self.expected = self._under_this_light(picture, seen)
         self.differs = _apart(picture, self.expected, DIFFERS) & seen
         self.disturbed = self._most_differs(seen)
         self.static = self.differs & (self.still >= STILL_SECONDS) & _apart(recent, self.expected, DIFFERS)
@@ -101,9 +101,9 @@ class PixelMemory:
 
         The median stands for the light as long as less than half of the picture is covered by something else.
         """
-        before, now = self._background[::4, ::4], picture[::4, ::4]
-        usable = where[::4, ::4] & (before.min(axis=2) > 30)  # where it is dark, ratios are noise
-        if np.count_nonzero(usable) < 100:
+        before, now = self._background[::8, ::8], picture[::8, ::8]
+        usable = where[::8, ::8] & (before.min(axis=2) > 30)  # where it is dark, ratios are noise
+        if np.count_nonzero(usable) < 50:
             return _bytes(self._background)
         gain = np.clip(np.median(now[usable] / before[usable], axis=0), *_GAIN_RANGE)
         return np.asarray(cv2.convertScaleAbs(self._background * gain.astype(np.float32)), np.uint8)

@@ -59,6 +59,34 @@ def test_a_thing_that_was_left_is_seen_with_who_left_it(room: Image, occupied: I
     assert region.number == -1
 
 
+def test_who_stands_before_a_thing_neither_hides_nor_renews_it(room: Image, occupied: Image, tmp_path: Path) -> None:
+    def scene(image: Image, at: float) -> Image:
+        image = with_bag(image) if at >= 12 else image
+        return with_person(image, occupied, -0.3) if 20 <= at < 38 else image
+
+    box = (PERSON[0] - 0.3, PERSON[1], PERSON[2] - 0.3, PERSON[3])
+    video = film(tmp_path / "before.mp4", room, scene, 45)
+    found = seen(BackgroundModel(), video, lambda at: (track(7, box=box),) if 20 <= at < 38 else ())
+    ((region, last),) = found.values()
+    assert region.change == "left"
+    assert region.seconds == pytest.approx(45 - 12, abs=1.5)
+    assert last > 44
+    assert not region.nearby
+
+
+def test_a_door_or_a_screen_that_shows_something_else_in_its_frame_is_nothing(room: Image, tmp_path: Path) -> None:
+    frame = scenes.pixels((0.2, 0.15, 0.3, 0.45))
+
+    def scene(image: Image, at: float) -> Image:
+        image = image.copy()
+        image[frame] = (30, 30, 30)
+        inside = image[frame][6:-6, 6:-6]
+        inside[:] = (60, 140, 90) if at < 35 else (190, 120, 40)
+        return image
+
+    assert not seen(BackgroundModel(), film(tmp_path / "door.mp4", room, scene, 50))
+
+
 def test_what_is_taken_away_again_was_not_removed(room: Image, tmp_path: Path) -> None:
     video = film(tmp_path / "taken.mp4", room, lambda image, at: with_bag(image) if 12 <= at < 30 else image, 45)
     ((region, last),) = seen(BackgroundModel(), video).values()
