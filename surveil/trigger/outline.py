@@ -23,6 +23,9 @@ _Gradient = NDArray[np.float32]
 
 CLEAR = 0.15
 """Contrast of edge energies, -1 to 1, from which the outline is one picture's alone: 1.35 times those of the other."""
+STRONG = 40.0
+"""Levels a pixel, over all colours, from which an edge is one, and no more: else the frame of a door or a screen would
+count for what shows in it. Lower, and a floor of boards has as many edges as what stands on it."""
 SAME_TEXTURE = 0.3
 """Correlation of the gradients from which a surface is the same one under another light. Measured on the shared
 footage: things put into it reach 0.2, shadows and lamps on a floor of boards 0.7 and more, on asphalt mostly 0.35."""
@@ -51,8 +54,9 @@ def judge(mask: Mask, background: Image, picture: Image) -> Verdict:
     line = _outline(mask)
     # The outline is known to a pixel or two: the strongest edge so near counts.
     near = np.ones((5, 5), np.uint8)
-    edges_before = float(cv2.dilate(_length(before), near)[line].mean())
-    edges_now = float(cv2.dilate(_length(now), near)[line].mean())
+    edges_before, edges_now = (
+        float(np.minimum(cv2.dilate(_length(gradient), near)[line], STRONG).mean()) for gradient in (before, now)
+    )
     contrast = (edges_now - edges_before) / (edges_now + edges_before + 1.0)
     if abs(contrast) < CLEAR:
         return Verdict("unclear", 0.0)
