@@ -28,12 +28,12 @@ STRONG = 40.0
 count for what shows in it. Lower, and a floor of boards has as many edges as what stands on it."""
 SAME_TEXTURE = 0.3
 """Correlation of the gradients from which a surface is the same one under another light. Measured on the shared
-footage: things put into it reach 0.2, shadows and lamps on a floor of boards 0.7 and more, on asphalt 0.34 and more in three of four."""
+footage: things put into it reach 0.2; shadows and lamps on boards 0.7 and more, on asphalt 0.34, in three of four."""
 FLAT = 2.0
 """Mean gradients of both pictures together, in levels a pixel, up to which a surface has no texture to compare."""
 _SHADE = (0.45, 1.8)
-"""Brightness of a plain surface in shadow or in a lamp's light, over its own: the test of Cucchiara, Grana, Piccardi and
-Prati, "Detecting moving objects, ghosts, and shadows in video streams", PAMI 2003; the ends are ours."""
+"""Brightness of a plain surface in shadow or in a lamp's light, over its own: the test of Cucchiara, Grana, Piccardi
+and Prati, "Detecting moving objects, ghosts, and shadows in video streams", PAMI 2003; the ends are ours."""
 _SAME_COLOUR = 0.1
 """Spread of the three colours' ratios, over their mean."""
 
