@@ -55,7 +55,11 @@ ADAPTERS = {
     "paho": {"deliver/mqtt.py"},
     "cv2": {
         "capture/masks.py",
+        "trigger/background.py",
         "trigger/keyframes.py",
+        "trigger/outline.py",
+        "trigger/stillness.py",
+        "trigger/scene.py",
         "deliver/delivery.py",
         "detect/export.py",
         "models.py",
