@@ -58,6 +58,7 @@ ADAPTERS = {
         "trigger/background.py",
         "trigger/keyframes.py",
         "trigger/outline.py",
+        "trigger/pixel_memory.py",
         "trigger/stillness.py",
         "trigger/scene.py",
         "deliver/delivery.py",

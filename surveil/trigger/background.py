@@ -12,7 +12,7 @@ import numpy as np
 from surveil.messages import Box, Image, Track
 from surveil.trigger.bystanders import Bystanders
 from surveil.trigger.outline import Change, Verdict, judge
-from surveil.trigger.stillness import STILL_SECONDS, Mask, PixelMemory, covered_by
+from surveil.trigger.pixel_memory import STILL_SECONDS, Mask, PixelMemory, covered_by
 
 SAMPLE_SECONDS = 0.5
 """Pictures looked at: what must stand for seconds need not be seen 25 times in one."""

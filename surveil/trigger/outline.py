@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surveil.messages import Image
-from surveil.trigger.stillness import Mask
+from surveil.trigger.pixel_memory import Mask
 
 Change = Literal["left", "removed", "light", "unclear"]
 _Gradient = NDArray[np.float32]

@@ -8,7 +8,7 @@ import pytest
 
 from surveil.messages import Image
 from surveil.trigger.outline import judge
-from surveil.trigger.stillness import Mask
+from surveil.trigger.pixel_memory import Mask
 from tests.trigger import scenes
 
 BAG = scenes.pixels(scenes.BAG)

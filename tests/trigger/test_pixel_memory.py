@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from surveil.messages import Image
-from surveil.trigger.stillness import LEARN_SECONDS, STILL_SECONDS, Mask, PixelMemory, covered_by
+from surveil.trigger.pixel_memory import LEARN_SECONDS, STILL_SECONDS, Mask, PixelMemory, covered_by
 
 SHAPE = (90, 160)
 NOBODY: Mask = np.zeros(SHAPE, bool)
