@@ -52,7 +52,14 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
-    "cv2": {"trigger/keyframes.py", "deliver/delivery.py", "detect/export.py", "models.py"},
+    "cv2": {
+        "trigger/keyframes.py",
+        "trigger/stillness.py",
+        "trigger/view.py",
+        "deliver/delivery.py",
+        "detect/export.py",
+        "models.py",
+    },
     "yaml": {"config/document.py", "detect/openvino.py"},
 }
 
