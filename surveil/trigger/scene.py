@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from surveil.messages import CameraState, Image
-from surveil.trigger.stillness import REPEATS, WINDOW_SECONDS, Stillness
+from surveil.trigger.stillness import WINDOW_SECONDS, Stillness
 from surveil.trigger.view import Reference, View
 
 EVERY_SECONDS = 0.5
@@ -29,6 +29,8 @@ _AT_ONCE_SECONDS = 5.0
 """A hand, a bag or paint takes less; dusk takes minutes."""
 _HIDDEN = 0.25
 """A cover leaves less than this of the outlines that there were; another view brings its own."""
+_DRAWN = 0.02
+"""Share of the picture with outlines, from which on it shows something: wet asphalt has 0.03."""
 _BARE = 0.001
 """Share of the picture with outlines, below which there is nothing in it: a lamp at night has more."""
 _KEPT = 0.15
@@ -75,7 +77,7 @@ class SceneWatch:
         self._next_since = 0.0
         self._learnt_at = 0.0
         self._recent: deque[tuple[float, View]] = deque()
-        self._agreed: deque[tuple[float, float]] = deque()
+        self._outlines: deque[tuple[float, float]] = deque()
         self._stillness = Stillness()
 
     def observe(self, image: Image, at: float) -> Scene:
@@ -101,7 +103,7 @@ class SceneWatch:
         """Time has leapt: no duration across it means anything."""
         self._pending = None
         self._recent.clear()
-        self._agreed.clear()
+        self._outlines.clear()
         self._stillness.forget()
         self._learnt_at = self._next_since = at
         self.scene = replace(self.scene, since=min(self.scene.since, at))
@@ -127,8 +129,9 @@ class SceneWatch:
         if whiter or (view.mean >= _PALE and usual.mean < _PALE - 50):
             return _flooded(view)
         likeness = usual.likeness(view)
-        at_once = self._at_once(likeness.here, at)
-        if at_once and likeness.here < _LOST and view.outlined < max(_HIDDEN * usual.outlined, _BARE):
+        few = min(max(_HIDDEN * usual.outlined, _BARE), _DRAWN)
+        at_once = self._at_once(view.outlined, few, at)
+        if at_once and likeness.here < _LOST and view.outlined < few:
             return _flooded(view) if view.mean >= _PALE else _covered(view, f", usually {usual.outlined:.1%}")
         if likeness.shift >= _SHIFT and likeness.best >= max(_FOUND, _FOUND_BETTER * likeness.here):
             return "moved", (
@@ -137,14 +140,14 @@ class SceneWatch:
             )
         return self._elsewhere(view, steady) if likeness.here < _LOST else self._blurred(view)
 
-    def _at_once(self, agreement: float, at: float) -> bool:
-        """Return whether the scene was there moments ago, or it is not known: what goes slowly goes with the light."""
-        while self._agreed and at - self._agreed[0][0] > _AT_ONCE_SECONDS:
-            self._agreed.popleft()
-        self._agreed.append((at, agreement))
+    def _at_once(self, outlined: float, few: float, at: float) -> bool:
+        """Return whether there was more than a few outlines moments ago: what goes slowly goes with the light."""
+        while self._outlines and at - self._outlines[0][0] > _AT_ONCE_SECONDS:
+            self._outlines.popleft()
+        self._outlines.append((at, outlined))
         suspected = self.scene.state != "online" or self._pending is not None
-        new = at - self._agreed[0][0] < 1
-        return suspected or new or max(value for _, value in self._agreed) >= 2 * _LOST
+        unknown = len(self._outlines) == 1
+        return suspected or unknown or max(share for _, share in self._outlines) >= few
 
     def _elsewhere(self, view: View, steady: bool) -> tuple[CameraState, str] | None:
         """Judge a picture that has nothing of the usual view; while it moves, what was told before holds."""
@@ -162,10 +165,14 @@ class SceneWatch:
         return "blurred", f"{max(sharp, 0.0):.0%} of the usual detail is left"
 
     def _frozen(self, at: float) -> tuple[CameraState, str] | None:
-        still, difference = self._stillness.since, self._stillness.difference(at)
-        if still is None or difference is None or difference >= REPEATS or at - still < self._still_for:
-            return None
-        return "frozen", f"the picture repeats within {difference:.2f} grey levels"
+        # What was told ends when something changes, not when the coder has a bad while.
+        patience = 2 * WINDOW_SECONDS if self.scene.state == "frozen" else WINDOW_SECONDS / 2
+        seconds = self._stillness.seconds(at, patience)
+        return (
+            ("frozen", f"the same picture comes again and again for {seconds:.0f} s")
+            if seconds >= self._still_for
+            else None
+        )
 
     def _settle(self, state: CameraState, detail: str, at: float) -> None:
         """Let a judgement become the state once it has held; a trouble may change its name meanwhile."""

@@ -5,8 +5,9 @@ picture. But what it makes of the same picture it makes again and again, while a
 the same twice: even where the coder wipes the noise out, some of it decides what each key picture keeps.
 So each picture is compared with all those from half a window to a whole one ago, which key pictures lie between,
 and the nearest of them counts. Measured with x264 (100 kbit/s to 1 Mbit/s and constant quality 23 to 33, a key
-picture every 2 to 10 s, by day and at night): 0 to 0.07 grey levels for a still picture, 0.19 to 1.6 with noise of
-half a level to four. What this cannot tell is a live, quiet scene that has no key picture for a whole window.
+picture every 2 to 10 s, by day and at night): never under 0.11 grey levels with noise of a third of a level to
+four; 0 for a still picture, but for one with much fine detail at 100 or 200 kbit/s, which repeats seldom and is told
+late or not at all. A live, quiet scene without a key picture for a whole window cannot be told from a frozen one.
 """
 
 from __future__ import annotations
@@ -32,44 +33,44 @@ class Stillness:
 
     def __init__(self) -> None:
         self.since: float | None = None
+        self.repeated_at: float | None = None
+        """When a picture last was the same one coded again."""
         self._anchor: Image | None = None
         self._recent: deque[tuple[float, Image]] = deque()
-        self._nearest: deque[tuple[float, float]] = deque()
 
     def forget(self) -> None:
         """Begin anew: what came before is not to be compared."""
-        self.since = self._anchor = None
+        self.since = self.repeated_at = self._anchor = None
         self._recent.clear()
-        self._nearest.clear()
 
     def observe(self, grey: Image, at: float) -> None:
         """Take in a picture, uint8 (height, width), some half a second after the last."""
-        if self._anchor is None or self.since is None or _changed(self._anchor, grey):
+        if self._anchor is None or _changed(self._anchor, grey):
             self.forget()
             self._anchor, self.since = grey, at
         while self._recent and at - self._recent[0][0] > WINDOW_SECONDS:
             self._recent.popleft()
-        while self._nearest and at - self._nearest[0][0] > WINDOW_SECONDS / 2:
-            self._nearest.popleft()
         older = takewhile(lambda entry: at - entry[0] >= WINDOW_SECONDS / 2, self._recent)
-        differences = [cv2.norm(picture, grey, cv2.NORM_L1) / grey.size for _, picture in older]
-        if differences:
-            self._nearest.append((at, min(differences)))
+        if any(_difference(picture, grey) < REPEATS for _, picture in older):
+            self.repeated_at = at
         self._recent.append((at, grey))
 
-    def difference(self, at: float) -> float | None:
-        """Return by how many grey levels pictures differ from their likeliest repetition; None before a window's end.
+    def seconds(self, at: float, patience: float = WINDOW_SECONDS / 2) -> float:
+        """Return for how long the picture has been repeating, 0 if it does not.
 
-        The least over half a window: a coder short of bits spends other amounts on each key picture, but hits the
-        same one again now and then; noise never does.
+        One repetition within `patience` will do: a coder short of bits spends other amounts on each key picture,
+        but hits the same one again now and then; noise never does.
         """
-        if self.since is None or at - self.since < WINDOW_SECONDS or not self._nearest:
-            return None
-        return min(difference for _, difference in self._nearest)
+        if self.since is None or self.repeated_at is None or at - self.repeated_at > patience:
+            return 0.0
+        return at - self.since
 
 
 def _changed(anchor: Image, grey: Image) -> bool:
     return bool(
-        cv2.norm(anchor, grey, cv2.NORM_INF) > _CHANGED_ANYWHERE
-        or cv2.norm(anchor, grey, cv2.NORM_L1) / grey.size > _CHANGED_OVERALL
+        cv2.norm(anchor, grey, cv2.NORM_INF) > _CHANGED_ANYWHERE or _difference(anchor, grey) > _CHANGED_OVERALL
     )
+
+
+def _difference(one: Image, other: Image) -> float:
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size

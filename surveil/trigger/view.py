@@ -35,6 +35,8 @@ NEAR = 2
 _BLOCK = 10
 _LEARNT_FROM = 30
 """The reference is the mean of the first so many pictures, then moves by their share: a minute at one in 2 s."""
+_OWN_DETAIL = 0.5
+"""Where pictures that are as usual show less of the reference's detail, that is noise in the dark, or waves."""
 _SEARCH = 4
 """Pixels of the fine picture within which its details are looked for: lenses and poles drift."""
 
@@ -79,6 +81,7 @@ class Reference:
     def __init__(self) -> None:
         self.pictures = 0
         self.outlined = self.bright = self.mean = 0.0
+        self._sharp = 0.0
         self._edges = np.zeros(_SMALL[::-1], np.complex64)
         self._grey = np.zeros(_FINE[::-1], np.float32)
         self._spectrum = self._edges
@@ -88,6 +91,8 @@ class Reference:
         """Let the reference follow what is seen now."""
         self.pictures += 1
         share = np.float32(1 / min(self.pictures, _LEARNT_FROM))
+        if self.pictures > 1:
+            self._sharp += float(share) * (self._detail_left(view.grey.astype(np.float32)) - self._sharp)
         self._edges += share * (view.edges - self._edges)
         self._grey += share * (view.grey - self._grey)
         self.outlined += float(share) * (view.outlined - self.outlined)
@@ -132,6 +137,11 @@ class Reference:
         light = _projection(_thumb(grey), self._thumb)
         if light < 0.3 or light * float(self._details.std()) < 2.0:
             return None  # what is faint is wiped out by the codec, the fine before the coarse
+        if self._sharp < _OWN_DETAIL * (1 - 1 / self.pictures):
+            return None
+        return self._detail_left(grey)
+
+    def _detail_left(self, grey: Grey) -> float:
         coarse = max(_projection(_coarse(grey), self._coarse), 0.1)
         details = _details(grey)
         fine = _projection(details, self._details)
