@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from surveil.messages import CameraState, Image
 from surveil.trigger.stillness import WINDOW_SECONDS, Stillness
-from surveil.trigger.view import Reference, View
+from surveil.trigger.view import BLURRED, Reference, View
 
 EVERY_SECONDS = 0.5
 """Pictures nearer to the last one that was looked at are passed over: nothing here changes faster."""
@@ -43,8 +43,6 @@ _FOUND = 0.25
 """Agreement that the shifted reference must reach; by chance it is at most 0.07."""
 _FOUND_BETTER = 1.5
 """Times as well as in place: long edges agree with themselves a little further on."""
-_BLURRED = 0.35
-"""Of the fine detail against the coarse: a blur of 2 pixels in 640 leaves 0.3, passing cars 0.6, dim light 1."""
 _WHITE = 0.5
 _PALE = 220.0
 
@@ -160,7 +158,7 @@ class SceneWatch:
 
     def _blurred(self, view: View) -> tuple[CameraState, str] | None:
         sharp = self._reference.sharpness(view)
-        if sharp is None or sharp >= _BLURRED:
+        if sharp is None or sharp >= BLURRED:
             return None
         return "blurred", f"{max(sharp, 0.0):.0%} of the usual detail is left"
 
