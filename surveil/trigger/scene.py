@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from surveil.messages import CameraState, Image
 from surveil.trigger.stillness import WINDOW_SECONDS, Stillness
-from surveil.trigger.view import BLURRED, Reference, View
+from surveil.trigger.view import BLURRED, Likeness, Reference, View
 
 EVERY_SECONDS = 0.5
 """Pictures nearer to the last one that was looked at are passed over: nothing here changes faster."""
@@ -25,6 +25,11 @@ _STEADY_SECONDS = 1.0
 _LOST = 0.12
 """Agreement with the reference below this is none: noise and other scenes have at most 0.07, a scene at a thirtieth
 of its light 0.15 and more, one that is hidden to nine tenths by something plain 0.2."""
+_STRANGE = 0.2
+"""Agreement below this may be by chance, where both views have the upright and level edges of a room."""
+_DOUBT = 0.25
+_DOUBT_SECONDS = 10.0
+"""A picture that agrees less is not learnt from before it had the time to be told."""
 _AT_ONCE_SECONDS = 5.0
 """A hand, a bag or paint takes less; dusk takes minutes."""
 _HIDDEN = 0.25
@@ -74,6 +79,7 @@ class SceneWatch:
         self._next = Reference()
         self._next_since = 0.0
         self._learnt_at = 0.0
+        self._doubted_since: float | None = None
         self._recent: deque[tuple[float, View]] = deque()
         self._outlines: deque[tuple[float, float]] = deque()
         self._stillness = Stillness()
@@ -103,6 +109,7 @@ class SceneWatch:
         self._recent.clear()
         self._outlines.clear()
         self._stillness.forget()
+        self._doubted_since = None
         self._learnt_at = self._next_since = at
         self.scene = replace(self.scene, since=min(self.scene.since, at))
 
@@ -112,7 +119,7 @@ class SceneWatch:
         self._interrupt(at)
 
     def _judge(self, view: View, at: float) -> tuple[CameraState, str]:
-        while self._recent and at - self._recent[0][0] > 2 * _STEADY_SECONDS:
+        while len(self._recent) > 1 and at - self._recent[1][0] >= _STEADY_SECONDS:
             self._recent.popleft()
         before = self._recent[0] if self._recent else None
         self._recent.append((at, view))
@@ -136,7 +143,14 @@ class SceneWatch:
                 f"the view has moved by {likeness.shift:.0%} of its width: "
                 f"there it agrees to {likeness.best:.0%}, in place to {likeness.here:.0%}"
             )
-        return self._elsewhere(view, steady) if likeness.here < _LOST else self._blurred(view)
+        if likeness.here >= _DOUBT:
+            self._doubted_since = None
+        elif self._doubted_since is None:
+            self._doubted_since = at
+        elsewhere = (
+            self._elsewhere(view, likeness, steady) if likeness.here < _STRANGE and view.outlined >= few else None
+        )
+        return elsewhere or (self._blurred(view) if likeness.here >= _LOST else None)
 
     def _at_once(self, outlined: float, few: float, at: float) -> bool:
         """Return whether there was more than a few outlines moments ago: what goes slowly goes with the light."""
@@ -147,9 +161,9 @@ class SceneWatch:
         unknown = len(self._outlines) == 1
         return suspected or unknown or max(share for _, share in self._outlines) >= few
 
-    def _elsewhere(self, view: View, steady: bool) -> tuple[CameraState, str] | None:
-        """Judge a picture that has nothing of the usual view; while it moves, what was told before holds."""
-        kept = self._reference.kept(view)
+    def _elsewhere(self, view: View, likeness: Likeness, steady: bool) -> tuple[CameraState, str] | None:
+        """Judge a picture that has little of the usual view; while it moves, what was told before holds."""
+        kept = self._reference.kept(view, likeness.sway)
         if self.scene.state == "moved" and not (kept or 0) >= _KEPT:
             return "moved", self.scene.detail
         if not steady or kept is None or kept >= _KEPT:
@@ -192,7 +206,8 @@ class SceneWatch:
             return
         if state == self.scene.state == "online":
             self._learnt_at = at
-            self._reference.learn(view)
+            if self._doubted_since is None or at - self._doubted_since >= _DOUBT_SECONDS:
+                self._reference.learn(view)
         elif state == self.scene.state == "moved":
             self._learnt_at = at
             self._learn_anew(view, at)

@@ -75,6 +75,8 @@ class Likeness:
     best: float
     shift: float
     """Of the best one, as a share of the picture's width."""
+    sway: tuple[int, int] = (0, 0)
+    """Pixels down and across at which `here` was found."""
 
 
 class Reference:
@@ -111,20 +113,23 @@ class Reference:
         width, height = _SMALL
         dx, dy = (int(across) + width // 2) % width - width // 2, (int(down) + height // 2) % height - height // 2
         around = np.arange(-NEAR, NEAR + 1)
-        here = correlation[np.ix_(around, around)].max()
-        return Likeness(float(here), float(correlation.max()), float(np.hypot(dx, dy)) / width)
+        near = correlation[np.ix_(around, around)]
+        y, x = np.unravel_index(int(near.argmax()), near.shape)
+        sway = int(y) - NEAR, int(x) - NEAR
+        return Likeness(float(near.max()), float(correlation.max()), float(np.hypot(dx, dy)) / width, sway)
 
-    def kept(self, view: View) -> float | None:
+    def kept(self, view: View, sway: tuple[int, int]) -> float | None:
         """Return the share of the reference's blocks whose edges are still in place; None if too few have any.
 
         A thing that hides nine tenths of the view leaves a tenth of them; a camera that looks elsewhere none.
         """
-        reference = _blocks(np.abs(self._edges) ** 2)
+        edges = np.roll(self._edges, sway, (0, 1))
+        reference = _blocks(np.abs(edges) ** 2)
         drawn = reference > _BLOCK**2 * 0.12**2
         if np.count_nonzero(drawn) < drawn.size / 10:
             return None
         seen = _blocks(np.abs(view.edges) ** 2)
-        agreement = _blocks((np.conj(self._edges) * view.edges).real) / (
+        agreement = _blocks((np.conj(edges) * view.edges).real) / (
             np.sqrt(reference * seen) + 0.3 * np.sqrt(reference).mean()
         )
         return float((agreement[drawn] > 0.4).mean())

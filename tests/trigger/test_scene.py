@@ -92,6 +92,7 @@ TAMPERS: dict[str, tuple[CameraState, Change]] = {
     "out of focus": ("blurred", blurred(8)),
     "to the right": ("moved", shifted(0.05, 0)),
     "down": ("moved", shifted(0, 0.05)),
+    "elsewhere": ("moved", lambda image, _: np.ascontiguousarray(image[::-1])),
     "white": ("flooded", lambda image, _: np.full_like(image, 255)),
     "glare": ("flooded", lambda image, _: np.clip(image.astype(np.int16) + 150, 0, 255).astype(np.uint8)),
 }
