@@ -60,7 +60,7 @@ ADAPTERS = {
         "trigger/outline.py",
         "trigger/pixel_memory.py",
         "trigger/stillness.py",
-        "trigger/scene.py",
+        "trigger/view.py",
         "deliver/delivery.py",
         "detect/export.py",
         "models.py",
