@@ -36,8 +36,10 @@ class BackendDetector:
         self._on_gpu = backend.device.type == "cuda"
         # A model that was exported for one size gets pictures of that size; weights take what the camera has.
         self._fixed = backend.format != "pt" and not backend.dynamic
-        own = max(1, int(backend.batch or 1)) if self._fixed else MAX_BATCH_ON_GPU if self._on_gpu else MAX_BATCH
-        self.batch = own
+        if self._fixed or backend.format == "engine":  # TensorRT's sizes may vary up to what it was made for
+            self.batch = max(1, int(backend.batch or 1))
+        else:
+            self.batch = MAX_BATCH_ON_GPU if self._on_gpu else MAX_BATCH
         self.depth = 2 if self._on_gpu else 1
 
     def start(self, images: Sequence[Image]) -> Pending:
@@ -122,9 +124,10 @@ def load(path: Path, *, imgsz: int, confidence: float, device: str) -> BackendDe
     try:
         from ultralytics.nn.autobackend import AutoBackend
 
-        backend = AutoBackend(
-            str(path), torch.device(device), fp16=device != "cpu", fuse=True, verbose=False, channels_last=True
-        ).eval()
+        how = {"fp16": device != "cpu", "fuse": True, "verbose": False}
+        if path.suffix == ".pt":
+            how["channels_last"] = True
+        backend = AutoBackend(str(path), torch.device(device), **how).eval()
         size = _fixed_size(backend) or (imgsz, imgsz)
         labels = tuple(str(backend.names[index]) for index in range(len(backend.names)))
         name = f"{path.name} on {device} ({_NAMES.get(path.suffix, 'ultralytics')})"
