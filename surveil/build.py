@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do with
     from surveil.capture.decoding import Decoding
     from surveil.capture.detail import DetailStream
     from surveil.capture.rtsp import RtspAddress
+    from surveil.store.habits import HabitsFile
+    from surveil.trigger.habits import Habits
 
 _log = logging.getLogger(__name__)
 _fold = Fold(_log)
@@ -142,6 +144,28 @@ def _address(camera: Camera, url: str) -> RtspAddress:
 
     password = camera.password.reveal() if camera.password else ""
     return RtspAddress(url, (camera.username, password) if camera.username else None, camera.transport)
+
+
+def habits(config: Config, kept: HabitsFile) -> dict[str, Habits]:
+    """Return what each camera with an `unusual` rule has learnt so far; one whose file is damaged learns anew."""
+    learnt = {}
+    for name, camera in config.cameras.items():
+        if any(rule.when == "unusual" for rule in camera.rules):
+            learnt[name] = _habits(name, kept)
+    return learnt
+
+
+def _habits(camera: str, kept: HabitsFile) -> Habits:
+    from surveil.trigger.habits import Habits
+
+    data = kept.load(camera)
+    if data is None:
+        return Habits()
+    try:
+        return Habits.from_dict(data)
+    except ValueError as error:
+        kept.set_aside(camera, str(error))
+        return Habits()
 
 
 def assessor(config: Config) -> Assessor | None:

@@ -12,6 +12,9 @@ from surveil.trigger.rules import Armed, Ground
 from surveil.trigger.schedule import Schedule
 from surveil.trigger.tracks import TrackRecord
 
+_ABOUT_THE_PICTURE = frozenset({"tamper", "left_object", "removed_object"})
+"""Rules that ask no track."""
+
 
 @dataclass(slots=True)
 class _Fired:
@@ -41,8 +44,11 @@ class Explainer:
     """Follows one camera's tracks and what its rules say of them. `lines` tells the story at the end."""
 
     def __init__(self, rules: Sequence[RuleSettings], timezone: str) -> None:
-        self._rules = [(rule, Schedule(rule.schedule, timezone)) for rule in rules]
+        known = [(rule, Schedule(rule.schedule, timezone)) for rule in rules]
+        self._rules = [(rule, schedule) for rule, schedule in known if rule.when not in _ABOUT_THE_PICTURE]
+        self._others = [rule for rule in rules if rule.when in _ABOUT_THE_PICTURE]
         self._stories: dict[int, _Story] = {}
+        self._fired: dict[str, _Fired] = {}
 
     def see(self, ground: Ground, observation: Observation, found: Sequence[tuple[Armed, Finding]]) -> None:
         """Take in one frame as the rules saw it, and what each of them found in it."""
@@ -53,12 +59,9 @@ class Explainer:
             self._write(story, record, at)
             story.scheduled |= open_now
         for armed, finding in found:
-            for track in finding.tracks:
-                story = self._stories[track]
-                fired = story.fired.setdefault(armed.title, _Fired(at, at, finding.reason, finding.seconds))
-                fired.last = at
-                if finding.seconds >= fired.seconds:
-                    fired.reason, fired.seconds = finding.reason, finding.seconds
+            _note(self._fired, armed.title, finding, at)
+            for story in filter(None, map(self._stories.get, finding.tracks)):
+                _note(story.fired, armed.title, finding, at)
 
     def lines(self) -> Iterator[str]:
         """Yield what there is to say, a track at a time."""
@@ -71,6 +74,10 @@ class Explainer:
             yield told
             for rule, _ in self._rules:
                 yield f"  {rule.title}: {self._verdict(rule, story)}"
+
+        for other in self._others:
+            fired = self._fired.get(other.title)
+            yield f"{other.title}: {_when(fired) if fired else 'did not fire'}"
 
     @staticmethod
     def _write(story: _Story, record: TrackRecord, at: float) -> None:
@@ -85,8 +92,19 @@ class Explainer:
     def _verdict(self, rule: RuleSettings, story: _Story) -> str:
         fired = story.fired.get(rule.title)
         if fired is not None:
-            return f"fired from {fired.first:.1f} s to {fired.last:.1f} s: {fired.reason}"
+            return _when(fired)
         return f"did not fire: {_why_not(rule, story)}"
+
+
+def _note(known: dict[str, _Fired], title: str, finding: Finding, at: float) -> None:
+    fired = known.setdefault(title, _Fired(at, at, finding.reason, finding.seconds))
+    fired.last = at
+    if finding.seconds >= fired.seconds:
+        fired.reason, fired.seconds = finding.reason, finding.seconds
+
+
+def _when(fired: _Fired) -> str:
+    return f"fired from {fired.first:.1f} s to {fired.last:.1f} s: {fired.reason}"
 
 
 def _why_not(rule: RuleSettings, story: _Story) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -260,11 +260,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """A camera's state as `<camera>/status` tells it; `since` is UNIX seconds."""
+    """A camera's state as `<camera>/status` tells it; `since` is UNIX seconds.
+
+    `over`: it is a recording that has been read to its end, and no camera that is missed.
+    """
 
     camera: str
     state: CameraState
     since: float
     detail: str = ""
-    fps: float = field(default=0.0, compare=False)
-    fps_detected: float = field(default=0.0, compare=False)
+    over: bool = False

@@ -84,7 +84,7 @@ class Replay:
                 now = Moment(observation.frame.at, observation.frame.wall)
                 yield from decided.told(decided.policy.observe(observation), now)
         # Time goes on when frames stop: what is still open ends as that of a camera that went away.
-        decided.policy.present(False)
+        decided.policy.over()
         linger = self._config.alerts.linger
         now = Moment(now.at + linger, now.wall + linger)
         yield from decided.told(decided.policy.tick(now), now)

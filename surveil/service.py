@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import signal
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,7 +34,9 @@ from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observat
 from surveil.metrics import Metrics
 from surveil.overload import Overload
 from surveil.stats import Stats
+from surveil.status import LIVE, StatusBoard
 from surveil.store.evidence import EvidenceFolder
+from surveil.store.habits import HabitsFile
 from surveil.trigger.identity import random_entropy
 from surveil.trigger.incidents import Moment
 from surveil.trigger.policy import Policy
@@ -43,6 +46,8 @@ _log = logging.getLogger(__name__)
 TICK_SECONDS = 0.25
 STATS_SECONDS = 10.0
 WATCHDOG_SECONDS = 5.0
+HABITS_SECONDS = 900.0
+"""How often what the cameras have learnt is written down; they learn in days."""
 STALE_SECONDS = 20.0
 """A detector that has not moved for so long hangs: systemd's watchdog is no longer fed."""
 HUNG_SECONDS = 60.0
@@ -50,7 +55,6 @@ HUNG_SECONDS = 60.0
 STOP_SECONDS = 9.0
 """The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
-_LIVE = frozenset({"online", "degraded"})
 Inbox = Channel[Observation | Assessment | CameraStatus]
 
 
@@ -65,6 +69,20 @@ class _Deadline:
         return max(0.0, min(at_most, self.at - self.clock.monotonic()))
 
 
+@dataclass
+class _Chore:
+    """Something that the main loop does now and then; the first time at once."""
+
+    every: float
+    do: Callable[[float], None]
+    due: float = 0.0
+
+    def do_when_due(self, now: float) -> None:
+        if now >= self.due:
+            self.due = now + self.every
+            self.do(now)
+
+
 class Service:
     """One daemon, from its config to its end."""
 
@@ -75,7 +93,8 @@ class Service:
         self._metrics = Metrics()
         self._fold = Fold(_log)
         self._inbox: Inbox = Channel(256)
-        self._statuses: dict[str, CameraStatus] = {}
+        self._ready = False
+        self._board = StatusBoard(config.cameras, self._clock)
 
     def run(self) -> int:
         """Run until a signal; return the exit code. Raises SurveilError for what keeps it from starting."""
@@ -109,7 +128,9 @@ class Service:
 
         assessor = build.assessor(config)
         queue = UrgencyQueue()
-        self._policy = Policy(config, assesses=assessor is not None, entropy=random_entropy)
+        self._kept = HabitsFile(Path(config.storage.path))
+        self._habits = build.habits(config, self._kept)
+        self._policy = Policy(config, assessor is not None, random_entropy, self._habits)
         self._assessment = (
             AssessmentStage(assessor, queue, self._from_assessment, metrics, clock) if assessor is not None else None
         )
@@ -155,28 +176,20 @@ class Service:
 
     def main_loop(self) -> bool:
         """Decide until a signal comes; return whether a fault ended it."""
-        ready = False
-        next_tick = next_stats = next_feed = 0.0
+        chores = [
+            _Chore(TICK_SECONDS, self._tick),
+            _Chore(STATS_SECONDS, self._tell_stats),
+            _Chore(WATCHDOG_SECONDS, self._feed_watchdog),
+            _Chore(HABITS_SECONDS, self._keep_habits),
+        ]
         while not self._signals:
             self._take(self._inbox.get(TICK_SECONDS / 2))
             now = self._clock.monotonic()
-            if now >= next_tick:
-                next_tick = now + TICK_SECONDS
-                self._tick()
-                if not ready:
-                    ready = self._tell_ready()
-            if now >= next_stats:
-                next_stats = now + STATS_SECONDS
-                self._tell_stats(now)
-            if now >= next_feed:
-                next_feed = now + WATCHDOG_SECONDS
-                if now - self._detection.heartbeat < STALE_SECONDS:
-                    systemd.notify("WATCHDOG=1")
-            if self._detection.fault is not None:
-                _log.critical("the detector keeps failing: %s", self._detection.fault)
-                return True
-            if now - self._detection.heartbeat > HUNG_SECONDS:
-                _log.critical("the detector has not moved for %d s", HUNG_SECONDS)
+            for chore in chores:
+                chore.do_when_due(now)
+            fault = self._fatal(now)
+            if fault is not None:
+                _log.critical(fault)
                 return True
         return False
 
@@ -200,11 +213,13 @@ class Service:
         if self._assessment is not None and not self._assessment.stop(deadline.left(2.0)):
             _log.warning("the assessor did not stop in time")
         self._drain()
+        self._keep_habits(0.0)
         self._act(self._policy.end_all("restart", "the daemon stopped before the answer", self._now()))
         if not self._delivery.stop(deadline.left(1.5)):
             _log.warning("not every alert could be made into a message in time")
         for grabber in self._grabbers:
-            self._retain_status(CameraStatus(grabber.camera, "offline", self._clock.wall(), "surveil stopped"))
+            self._board.read(CameraStatus(grabber.camera, "offline", self._clock.wall(), "surveil stopped"))
+            self._retain_status(grabber.camera)
         if not self._link.stop(deadline.left(2.0), clean):
             _log.error("the broker did not take everything in time: %d messages are lost", self._link.waiting)
         _log.info("stopped")
@@ -246,12 +261,18 @@ class Service:
         match item:
             case Observation():
                 self._act(self._policy.observe(item))
+                camera = item.frame.camera
+                if self._board.seen(camera, self._policy.cameras[camera].ground.scene.scene):
+                    self._retain_status(camera)
             case Assessment():
                 self._act(self._policy.assessed(item, self._now()))
             case CameraStatus():
-                self._statuses[item.camera] = item
-                self._policy.cameras[item.camera].present(item.state == "online")
-                self._retain_status(item)
+                self._board.read(item)
+                policy = self._policy.cameras[item.camera]
+                policy.present(item.state == "online")
+                if item.over:
+                    policy.over()
+                self._retain_status(item.camera)
 
     def _drain(self) -> None:
         while (item := self._inbox.get(timeout=0)) is not None:
@@ -264,13 +285,27 @@ class Service:
             if decision.request is not None and self._assessment is not None:
                 self._take(self._assessment.submit(decision.request))
 
-    def _tick(self) -> None:
+    def _tick(self, _now: float) -> None:
+        if not self._ready:
+            self._ready = self._tell_ready()
         self._act(self._policy.tick(self._now()))
         for grabber in self._grabbers:
             self._take(grabber.check())
         for name, detail in self._details.items():
-            if detail.changed() and name in self._statuses:
-                self._retain_status(self._statuses[name])
+            if detail.changed():
+                self._retain_status(name)
+
+    def _feed_watchdog(self, now: float) -> None:
+        if now - self._detection.heartbeat < STALE_SECONDS:
+            systemd.notify("WATCHDOG=1")
+
+    def _fatal(self, now: float) -> str | None:
+        """Return what is wrong for good; None while all can go on."""
+        if self._detection.fault is not None:
+            return f"the detector keeps failing: {self._detection.fault}"
+        if now - self._detection.heartbeat > HUNG_SECONDS:
+            return f"the detector has not moved for {HUNG_SECONDS:.0f} s"
+        return None
 
     def _tell_ready(self) -> bool:
         if self._assessment is not None and not self._assessment.wait_ready(0):
@@ -283,42 +318,38 @@ class Service:
         return True
 
     def _tell_stats(self, now: float) -> None:
-        told = self._stats.payload(self._statuses, now)
-        self._link.pass_on("stats", told)
-        slow = self._overload.judge(self._statuses, now)
-        for name, status in self._statuses.items():
-            self._statuses[name] = self._measured(status, slow.get(name))
-            self._retain_status(self._statuses[name])
-        up = sum(status.state in _LIVE for status in self._statuses.values())
+        self._board.slow(self._overload.judge(self._config.cameras, now))
+        statuses = {name: self._board.current(name) for name in self._config.cameras}
+        self._link.pass_on("stats", self._stats.payload(statuses, now))
+        for name in statuses:
+            self._retain_status(name)
+        up = sum(status.state in LIVE for status in statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
 
-    def _measured(self, status: CameraStatus, slow: str | None) -> CameraStatus:
-        """Return a camera's status with its rates; a live one that is not seen in full is `degraded`."""
-        if slow and status.state == "online":
-            _log.warning("camera=%s is degraded: %s", status.camera, slow)
-            status = replace(status, state="degraded", since=self._clock.wall())
-        elif not slow and status.state == "degraded":
-            _log.info("camera=%s is online", status.camera)
-            status = replace(status, state="online", since=self._clock.wall(), detail="")
-        if slow and status.state == "degraded":
-            status = replace(status, detail=slow)
-        fps, detected = self._stats.fps(status.camera)
-        return replace(status, fps=fps, fps_detected=detected)
+    def _keep_habits(self, _now: float) -> None:
+        for camera, habits in self._habits.items():
+            try:
+                self._kept.save(camera, habits.to_dict())
+            except OSError as error:
+                self._fold.warn(f"camera={camera} what it has learnt cannot be written: {error.strerror}")
 
-    def _retain_status(self, status: CameraStatus) -> None:
-        detail = self._details.get(status.camera)
+    def _retain_status(self, camera: str) -> None:
+        status = self._board.current(camera)
+        live = status.state in LIVE
+        fps, detected = self._stats.fps(camera) if live else (0.0, 0.0)
+        detail = self._details.get(camera)
         away = detail.away if detail is not None else None
         payload = {
             "state": status.state,
             "since": utc_text(status.since),
-            "fps": round(status.fps) if status.state in _LIVE else 0,
-            "fps_detected": round(status.fps_detected) if status.state in _LIVE else 0,
-            "dropped": self._metrics.counted("frames_dropped", status.camera),
-            "detail": status.detail or (away or "" if status.state in _LIVE else ""),
+            "fps": round(fps),
+            "fps_detected": round(detected),
+            "dropped": self._metrics.counted("frames_dropped", camera),
+            "detail": status.detail or (away or "" if live else ""),
             "pictures": "detail" if detail is not None and away is None else "source",
             "off": [],
         }
-        self._link.retain(f"{status.camera}/status", json.dumps(payload).encode(), 1)
+        self._link.retain(f"{camera}/status", json.dumps(payload).encode(), 1)
 
     def _grabber(self, name: str, input_size: tuple[int, int]) -> Grabber[Frame]:
         camera, detail = self._config.cameras[name], self._details.get(name)

@@ -16,7 +16,7 @@ VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
-GLUE = {"registry", "build", "systemd", "stats", "overload", "explain", "render", "progress", "testing"}
+GLUE = {"registry", "build", "systemd", "stats", "overload", "status", "explain", "render", "progress", "testing"}
 TOP = {"service", "replay", "bench", "models"}
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 

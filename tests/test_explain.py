@@ -24,6 +24,7 @@ cameras:
       - {{when: loiter, for: 60}}
       - {{when: person, schedule: "22:00-06:00", name: night}}
       - {{when: object, labels: [elephant]}}
+      - {{when: tamper}}
 timezone: UTC
 detector: {{model: {model}}}
 alerts: {{linger: 2}}
@@ -47,6 +48,7 @@ def test_every_rule_is_accounted_for_and_the_video_shows_it(footage: Path, yolo_
     assert "s, and 60 s are asked for" in said
     assert "night: did not fire: it was there outside 22:00-06:00 only" in said
     assert "object: did not fire: it is about elephant" in said
+    assert "\ntamper: did not fire" in said
     assert len(done.stdout.splitlines()) >= 2
     with av.open(str(tmp_path / "out.mp4")) as container:
         pictures = [np.asarray(picture.to_ndarray(format="bgr24"), np.uint8) for picture in container.decode(video=0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -253,6 +254,41 @@ def test_more_than_the_machine_can_see_is_told_as_degraded(
     stats = json.loads(subscriber.payloads("/stats")[-1])["cameras"]["cam-0"]
     assert stats["dropped"] >= slow["dropped"]
     assert running.log.count("camera=cam-0 a frame was dropped") < 30  # once a second at most
+
+
+@pytest.mark.slow
+def test_a_lens_that_is_covered_is_told_in_the_status_and_as_an_alert(
+    tmp_path: Path, footage: Path, yolo_folder: Path, broker: int, daemon: Start, subscribe: Subscribe
+) -> None:
+    empty, covered = tmp_path / "empty.mp4", tmp_path / "covered.mp4"
+    ffmpeg = ["ffmpeg", "-nostdin", "-v", "error"]
+    subprocess.run([*ffmpeg, "-i", str(footage), "-t", "6", str(empty)], check=True)
+    box = "drawbox=w=iw:h=ih:color=black:t=fill:enable='gte(t,12)'"
+    subprocess.run([*ffmpeg, "-stream_loop", "4", "-i", str(empty), "-vf", box, "-t", "24", str(covered)], check=True)
+    with rtsp_server(covered, free_port()) as url:
+        file = config(
+            tmp_path,
+            f"""
+            node: box
+            cameras: {{hall: {{source: "{url}"}}}}
+            detector: {{model: {yolo_folder}}}
+            assessor: {{backend: none}}
+            alerts: {{linger: 2}}
+            mqtt: {{host: 127.0.0.1, port: {broker}}}
+            storage: {{path: {tmp_path / "data"}}}
+            """,
+        )
+        subscriber = subscribe(broker)
+        running = daemon(file)
+        running.wait_for("camera=hall is covered: ", 90)
+        wait_for(lambda: any(b'"covered"' in told for told in subscriber.payloads("hall/status")), 5, "it is told")
+        wait_for(subscriber.alerts, 5, "an alert")
+        assert running.stop() == 0, running.log
+    new = subscriber.alerts()[0]
+    assert (new["phase"], new["kind"], new["rules"], new["risk"]["level"]) == ("new", "anomaly", ["tamper"], "high")
+    assert new["notify"] is True
+    assert new["reason"].startswith("the camera has been covered for ")
+    assert new["snapshot"] is not None
 
 
 @pytest.mark.slow

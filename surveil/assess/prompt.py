@@ -40,9 +40,10 @@ def _detected(keyframes: tuple[Keyframe, ...]) -> Iterator[str]:
     for number, keyframe in enumerate(keyframes, 1):
         after = keyframe.at - keyframes[0].at
         who = ", ".join(_described(subject) for subject in keyframe.subjects)
-        yield f"{number}. after {after:.1f} s: {who}"
+        yield f"{number}. after {after:.1f} s: {who or 'nobody'}"
 
 
 def _described(subject: Subject) -> str:
     x1, y1, x2, y2 = (round(100 * side) for side in subject.box)
-    return f"{subject.label} #{subject.track} at {x1}-{x2} % from the left, {y1}-{y2} % from the top"
+    number = f" #{subject.track}" if subject.track > 0 else ""  # what no track stands for has no number to follow
+    return f"{subject.label}{number} at {x1}-{x2} % from the left, {y1}-{y2} % from the top"

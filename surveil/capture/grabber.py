@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from surveil.backoff import Backoff
@@ -98,7 +99,7 @@ class Grabber(Generic[T]):
             try:
                 self.run_once()
             except EndOfFile as end:
-                self._tell("offline", str(end))
+                self._tell("offline", str(end), over=True)
                 return
             except AuthFailed as refused:
                 self._tell("auth_failed", str(refused))
@@ -133,10 +134,10 @@ class Grabber(Generic[T]):
             self._backoff.reset()
             self._tell("online")
 
-    def _tell(self, state: CameraState, detail: str = "") -> None:
+    def _tell(self, state: CameraState, detail: str = "", over: bool = False) -> None:
         status = self._noted(state, detail)
         if status is not None:
-            self._on_status(status)
+            self._on_status(replace(status, over=over))
 
     def _noted(self, state: CameraState, detail: str) -> CameraStatus | None:
         """Log a change and return it; None when there is nothing new."""

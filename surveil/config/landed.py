@@ -45,7 +45,6 @@ _CAMERA: dict[str, Callable[[Any], bool]] = {
 }
 _KINDS = {"source", "detail"}
 _RULE: dict[str, Callable[[Any], bool]] = {
-    "when": _is("person", "object", "intrusion", "loiter", "crowd", "line", "speed", "fall"),
     "modes": _is(()),
 }
 

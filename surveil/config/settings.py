@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from surveil.config.rules import Fraction, Name, PersonSettings, RuleSettings, Seconds, Strict
+from surveil.config.rules import Fraction, Name, PersonSettings, RuleSettings, Seconds, Strict, TamperSettings
 from surveil.config.secret import Secret
 
 Point = tuple[Fraction, Fraction]
@@ -138,7 +138,7 @@ class Camera(Strict):
     lines: dict[Name, LineEnds] = Field(default_factory=dict)
     masks: tuple[Polygon, ...] = ()
     ignore: tuple[Polygon, ...] = ()
-    rules: tuple[RuleSettings, ...] = (PersonSettings(),)
+    rules: tuple[RuleSettings, ...] = (PersonSettings(), TamperSettings(when="tamper"))
     context: Text | None = None
 
 

@@ -17,15 +17,15 @@ _WHOLE = 0.98
 
 
 class Belief:
-    """One rule's believed tracks.
+    """One rule's believed tracks; `labels` None is all of them.
 
     A track is believed once MIN_FRAMES of its last ten scores reach `min_score` and the median of them reaches
     `threshold`; from then on it counts in every frame in which it scores `min_score`. (The median over the last scores
     is what Frigate does too, for the same reason: one good or bad frame must not decide.)
     """
 
-    def __init__(self, labels: frozenset[str], min_score: float, threshold: float, book: TrackBook) -> None:
-        self.labels = labels
+    def __init__(self, labels: frozenset[str] | None, min_score: float, threshold: float, book: TrackBook) -> None:
+        self._labels = labels
         self._min_score = min_score
         self._threshold = threshold
         self._book = book
@@ -37,7 +37,9 @@ class Belief:
         found = []
         for record in self._book.seen_now(observation):
             track = record.last
-            if track.label not in self.labels or track.confidence < self._min_score or not _plausible(record):
+            if self._labels is not None and track.label not in self._labels:
+                continue
+            if track.confidence < self._min_score or not _plausible(record):
                 continue
             if track.id in self._believed or self._convincing(record):
                 self._believed[track.id] = at

@@ -91,6 +91,9 @@ class Lane:
             incident = self._begin(now, previous=None)
         self._open = incident
         incident.add(findings, subjects, frame, now)
+        if frame is None and incident.rev == 0 and incident.assessment.state == "pending":
+            # A camera without pictures has none to show to a VLM.
+            incident.assessment = Assessment(incident.id, incident.camera, "disabled", error="there is no picture")
         if incident.rev == 0:
             decisions += self._first_told(incident, now, now.at)
         return decisions

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from surveil.config import Config
+from surveil.config import Camera, Config
+from surveil.config.rules import LeftObjectSettings, RemovedObjectSettings, TamperSettings
 from surveil.messages import Assessment, Decision, EndReason, Finding, Level, Observation, Subject
+from surveil.trigger.background import BackgroundModel
 from surveil.trigger.cooldown import Cooldowns
+from surveil.trigger.habits import Habits
 from surveil.trigger.identity import Entropy
 from surveil.trigger.incidents import Moment
 from surveil.trigger.lane import Budget, Lane, Terms
 from surveil.trigger.rules import Armed, Ground, armed
+from surveil.trigger.scene import SceneWatch
+from surveil.trigger.tamper import TamperRule
 from surveil.trigger.tracks import TrackBook
 from surveil.trigger.zones import Area, Line
 
@@ -57,6 +62,8 @@ class CameraPolicy:
             for own in (False, True)
         }
         self._last_at = -math.inf
+        self._seen_at: float | None = None
+        self._over = False
         self._present = True
 
     def observe(self, observation: Observation) -> list[Decision]:
@@ -64,7 +71,8 @@ class CameraPolicy:
         observation = self._sound(observation)
         frame = observation.frame
         now = Moment(frame.at, frame.wall)
-        self.ground.book.update(observation)
+        self._seen_at = now.at
+        self._learn(observation)
         # What time alone has ended is ended before this frame may begin anew.
         decisions = self.tick(now)
         findings = [
@@ -82,8 +90,16 @@ class CameraPolicy:
         return decisions
 
     def tick(self, now: Moment) -> list[Decision]:
-        """Let time pass: ask, update, end."""
-        return [decision for lane in self._lanes.values() for decision in lane.tick(now, self._present)]
+        """Let time pass: ask, update, end; and tell of a camera that gives no pictures."""
+        decisions = [decision for lane in self._lanes.values() for decision in lane.tick(now, self._present)]
+        if self._seen_at is None:
+            self._seen_at = now.at
+        for rule in self._rules:
+            if isinstance(rule.rule, TamperRule) and not self._over and rule.counts(now.wall, self.mode):
+                absent = rule.rule.absent(self._seen_at, now.at)
+                if absent is not None:
+                    decisions += self._lanes[True].found([absent], [], None, now)
+        return decisions
 
     def assessed(self, assessment: Assessment, now: Moment) -> list[Decision]:
         """Take in how a request ended."""
@@ -94,9 +110,21 @@ class CameraPolicy:
         """Say whether the camera delivers pictures, which names the reason of an end."""
         self._present = present
 
+    def over(self) -> None:
+        """Say that a recording has ended: that no picture follows is nothing to tell of."""
+        self._over = True
+        self._present = False
+
     def end_all(self, reason: EndReason, error: str, now: Moment) -> list[Decision]:
         """End whatever is open, now: the daemon stops."""
         return [decision for lane in self._lanes.values() for decision in lane.end(reason, error, now)]
+
+    def _learn(self, observation: Observation) -> None:
+        ground, frame = self.ground, observation.frame
+        ground.book.update(observation)
+        ground.scene.observe(frame.image, frame.at)
+        if ground.background is not None:
+            ground.background.observe(frame.image, frame.at, observation.tracks)
 
     def _sound(self, observation: Observation) -> Observation:
         """Return an observation whose time does not go back, without boxes that are no numbers or do not count."""
@@ -128,8 +156,14 @@ class CameraPolicy:
 class Policy:
     """The decisions of all cameras, each camera's apart. Owned by the service's main loop."""
 
-    def __init__(self, config: Config, assesses: bool, entropy: Entropy) -> None:
-        self.cameras = {name: _camera(config, name, assesses, entropy) for name in config.cameras}
+    def __init__(
+        self, config: Config, assesses: bool, entropy: Entropy, habits: Mapping[str, Habits] | None = None
+    ) -> None:
+        self.cameras: dict[str, CameraPolicy] = {}
+        for name, camera in config.cameras.items():
+            ground = _ground(camera, config.local_zone(name), (habits or {}).get(name) or Habits())
+            rules = [armed(rule, ground) for rule in camera.rules]
+            self.cameras[name] = CameraPolicy(terms_of(config, name, assesses), rules, ground, entropy)
 
     def observe(self, observation: Observation) -> list[Decision]:
         """Take in one frame of one camera."""
@@ -148,16 +182,17 @@ class Policy:
         return [d for camera in self.cameras.values() for d in camera.end_all(reason, error, now)]
 
 
-def _camera(config: Config, name: str, assesses: bool, entropy: Entropy) -> CameraPolicy:
-    settings = config.cameras[name]
-    zones = {zone: Area([known.polygon]) for zone, known in settings.zones.items()}
-    ground = Ground(
+def _ground(camera: Camera, timezone: str, habits: Habits) -> Ground:
+    zones = {name: Area([zone.polygon]) for name, zone in camera.zones.items()}
+    static = [rule.for_ for rule in camera.rules if isinstance(rule, LeftObjectSettings | RemovedObjectSettings)]
+    tamper = [rule.for_ for rule in camera.rules if isinstance(rule, TamperSettings)]
+    return Ground(
         book=TrackBook(zones),
-        timezone=config.local_zone(name),
+        timezone=timezone,
         zones=zones,
-        lines={line: Line(ends.from_, ends.to) for line, ends in settings.lines.items()},
-        ignored=Area(settings.ignore),
-    )
-    return CameraPolicy(
-        terms_of(config, name, assesses), [armed(rule, ground) for rule in settings.rules], ground, entropy
+        lines={name: Line(ends.from_, ends.to) for name, ends in camera.lines.items()},
+        ignored=Area(camera.ignore),
+        scene=SceneWatch(tamper[0] if tamper else None),
+        background=BackgroundModel(max(static)) if static else None,
+        habits=habits,
     )

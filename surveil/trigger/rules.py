@@ -8,12 +8,18 @@ from typing import Any
 
 from surveil.config import rules as settings
 from surveil.interfaces import Rule
-from surveil.messages import Level
+from surveil.messages import Box, Level, Observation, Track
+from surveil.trigger.background import BackgroundModel
 from surveil.trigger.belief import Belief
+from surveil.trigger.habits import Habits
 from surveil.trigger.motion import FallRule, LineRule, SpeedRule
 from surveil.trigger.presence import CrowdRule, PresenceRule
+from surveil.trigger.scene import SceneWatch
 from surveil.trigger.schedule import Schedule
+from surveil.trigger.static_objects import LeftObjectRule, RemovedObjectRule, everywhere
+from surveil.trigger.tamper import TamperRule
 from surveil.trigger.tracks import TrackBook
+from surveil.trigger.unusual import UnusualRule
 from surveil.trigger.zones import Area, Line, Zones
 
 COOLDOWN_SECONDS = 60.0
@@ -22,9 +28,9 @@ COOLDOWN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a camera's rules share: its tracks, its zones and lines, its clock on the wall.
+    """What a camera's rules share: its tracks, its zones and lines, its clock on the wall, and what it has learnt.
 
-    What stands on `ignored` ground does not count.
+    What stands on `ignored` ground does not count. `background` is there only for rules that look at it.
     """
 
     book: TrackBook
@@ -32,6 +38,9 @@ class Ground:
     zones: Zones = field(default_factory=dict)
     lines: Mapping[str, Line] = field(default_factory=dict)
     ignored: Area = field(default_factory=Area)
+    scene: SceneWatch = field(default_factory=SceneWatch)
+    background: BackgroundModel | None = None
+    habits: Habits = field(default_factory=Habits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,37 @@ def _fall(rule: settings.FallSettings, ground: Ground) -> Rule:
     return FallRule(rule.title, rule.level, _belief(rule, ground), seconds=rule.for_, zone=rule.zone)
 
 
+def _unusual(rule: settings.UnusualSettings, ground: Ground) -> Rule:
+    belief = Belief(rule.about or None, rule.min_score, rule.threshold, ground.book)
+
+    def believed(observation: Observation) -> list[Track]:
+        return [r.last for r in belief.seen(observation) if r.dwell_in(rule.zone) is not None]
+
+    return UnusualRule(rule.title, rule.level, rule.labels, believed, ground.habits, ground.timezone)
+
+
+def _left(rule: settings.LeftObjectSettings, ground: Ground) -> Rule:
+    return LeftObjectRule(rule.title, rule.level, rule.for_, _background(ground), _inside(rule.zone, ground))
+
+
+def _removed(rule: settings.RemovedObjectSettings, ground: Ground) -> Rule:
+    return RemovedObjectRule(rule.title, rule.level, rule.for_, _background(ground), _inside(rule.zone, ground))
+
+
+def _background(ground: Ground) -> BackgroundModel:
+    if ground.background is None:
+        raise ValueError("a rule about what was left or removed needs a background")
+    return ground.background
+
+
+def _inside(zone: str | None, ground: Ground) -> Callable[[Box], bool]:
+    return ground.zones[zone].holds if zone else everywhere
+
+
+def _tamper(rule: settings.TamperSettings, ground: Ground) -> Rule:
+    return TamperRule(ground.scene, rule.title, rule.level, rule.for_)
+
+
 _MAKERS: dict[type, Callable[[Any, Ground], Rule]] = {
     settings.PersonSettings: _present,
     settings.ObjectSettings: _present,
@@ -110,4 +150,8 @@ _MAKERS: dict[type, Callable[[Any, Ground], Rule]] = {
     settings.LineSettings: _line,
     settings.SpeedSettings: _speed,
     settings.FallSettings: _fall,
+    settings.UnusualSettings: _unusual,
+    settings.LeftObjectSettings: _left,
+    settings.RemovedObjectSettings: _removed,
+    settings.TamperSettings: _tamper,
 }

@@ -8,6 +8,7 @@ from itertools import chain, count, pairwise
 import pytest
 
 from surveil.config import PersonSettings, RuleSettings
+from surveil.config.rules import TamperSettings
 from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation
 from surveil.testing import answer, observation, track, visit
 from surveil.trigger.identity import derived_entropy
@@ -246,14 +247,18 @@ def test_revisions_have_no_gaps_whatever_happens() -> None:
 
 
 def test_a_day_of_frames_costs_the_same_at_its_end() -> None:
-    """The book, the believed and the asked forget; only their sizes are asserted, no time."""
-    camera = policy(assesses=False)
-    began = time.monotonic()
-    for n in range(20_000):
-        camera.observe(observation(n * 0.5, track(n // 3)))
-    assert len(camera.ground.book) <= 150
+    """What is remembered forgets, and the last frames cost what the first did."""
+    camera = policy(rules=[PersonSettings(), PersonSettings(zone="yard")], assesses=False)
+    spent = []
+    for part in range(10):
+        began = time.process_time()
+        for n in range(part * 10_000, (part + 1) * 10_000):
+            walkers = [track(n // 300 * 8 + k, box=(k / 10, 0.3, k / 10 + 0.05, 0.5 + n % 300 / 700)) for k in range(8)]
+            camera.observe(observation(n * 0.1, *walkers))
+        spent.append(time.process_time() - began)
+    assert len(camera.ground.book) <= 8 * 60 * 3
     assert len(camera._lanes[False]._closing) == 0
-    assert time.monotonic() - began < 60
+    assert min(spent[5:]) < 3 * min(spent[:5])
 
 
 def test_a_risk_below_the_mark_is_held_back_and_told_from_the_first_when_it_rises() -> None:
@@ -337,3 +342,38 @@ def test_two_rules_share_an_incident_and_its_floor_is_the_higher() -> None:
     assert raised.risk.floor is Level.high
     assert raised.notify
     assert raised.subjects[0].zones == ("yard",)
+
+
+def test_a_camera_that_gives_no_pictures_is_told_and_again_when_they_come_back() -> None:
+    camera = policy(rules=[PersonSettings(), TamperSettings(when="tamper")])
+    watch(camera, [observation(n / 10) for n in range(50)])
+    camera.present(False)
+    told = alerts(d for n in range(140) for d in camera.tick(at(5.0 + n / 4)))
+    (new,) = told
+    assert (new.phase, new.kind, new.rules, new.risk.floor) == ("new", "anomaly", ("tamper",), Level.high)
+    assert new.reason.startswith("the camera has given no picture for 3")
+    assert new.assessment.state == "disabled"  # there is nothing to look at
+    camera.present(True)
+    ended = alerts(watch(camera, [observation(40.0 + n / 10) for n in range(40)]))
+    assert [(a.phase, a.id, a.end_reason) for a in ended] == [("end", new.id, "quiet")]
+
+
+def test_a_camera_that_never_gave_a_picture_is_told_of_too() -> None:
+    camera = policy(rules=[TamperSettings.model_validate({"when": "tamper", "for": 10.0})])
+    assert not alerts(d for n in range(9) for d in camera.tick(at(float(n))))
+    assert alerts(camera.tick(at(10.5)))
+
+
+def test_a_recording_that_is_over_is_not_missed() -> None:
+    camera = policy(rules=[TamperSettings(when="tamper")])
+    watch(camera, [observation(n / 10) for n in range(20)])
+    camera.over()
+    assert not alerts(d for n in range(100) for d in camera.tick(at(2.0 + n)))
+
+
+def test_health_has_incidents_of_its_own() -> None:
+    camera = policy(rules=[PersonSettings(), TamperSettings(when="tamper")], assesses=False)
+    watch(camera, visit(0.0, 3.0))
+    told = alerts(d for n in range(130) for d in camera.tick(at(3.0 + n / 4)))
+    assert [(a.phase, a.kind) for a in told] == [("end", "person"), ("new", "anomaly")]
+    assert told[0].id != told[1].id

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from surveil.config import RuleSettings
 from surveil.messages import Box, Finding, Level, Track
 from surveil.testing import observation, track
+from surveil.trigger.background import BackgroundModel
 from surveil.trigger.rules import Armed, Ground, armed
 from surveil.trigger.tracks import TrackBook
 from surveil.trigger.zones import Area, Line
@@ -30,7 +31,7 @@ def ready(**said: Any) -> tuple[Armed, TrackBook]:
     settings: RuleSettings = TypeAdapter(RuleSettings).validate_python(
         {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
     )
-    ground = Ground(TrackBook(YARD), "Europe/Vienna", YARD, GATE)
+    ground = Ground(TrackBook(YARD), "Europe/Vienna", YARD, GATE, background=BackgroundModel())
     return armed(settings, ground), ground.book
 
 
@@ -117,6 +118,10 @@ def test_a_box_that_is_no_body_does_not_count() -> None:
         ({"when": "crowd", "count": 3}, "crowd", Level.medium),
         ({"when": "speed", "limit": 2.0}, "speed", Level.medium),
         ({"when": "fall"}, "fall", Level.high),
+        ({"when": "left_object", "zone": "yard"}, "left_object:yard", Level.medium),
+        ({"when": "removed_object"}, "removed_object", Level.medium),
+        ({"when": "unusual"}, "unusual", Level.low),
+        ({"when": "tamper"}, "tamper", Level.high),
         ({"when": "fall", "name": "grandma", "severity": "critical"}, "grandma", Level.critical),
     ],
 )
