@@ -33,7 +33,7 @@ def test_every_key_but_the_source_has_a_default(tmp_path: Path) -> None:
     assert config.detector.model == "yolov8n.pt"
     assert config.alerts.linger == 30
     assert config.assessor.deadline == 20
-    assert [rule.when for rule in config.cameras["front"].rules] == ["person"]
+    assert [rule.when for rule in config.cameras["front"].rules] == ["person", "tamper"]
     assert config.local_zone("front")
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, count, pairwise
 
+import numpy as np
 import pytest
 
 from surveil.config import PersonSettings, RuleSettings
 from surveil.config.rules import TamperSettings
-from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation
-from surveil.testing import answer, observation, track, visit
+from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation, Track
+from surveil.testing import answer, frame, observation, track, visit
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import Moment
 from surveil.trigger.lane import END_GRACE_SECONDS, SETTLE_SECONDS, Terms
@@ -344,9 +345,17 @@ def test_two_rules_share_an_incident_and_its_floor_is_the_higher() -> None:
     assert raised.subjects[0].zones == ("yard",)
 
 
+TEXTURED = np.random.default_rng(0).integers(0, 255, (36, 64, 3), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+
+
+def seen(at_: float, *tracks: Track) -> Observation:
+    """Return what was seen by a camera that is not covered."""
+    return Observation(frame(at_, image=TEXTURED), tracks)
+
+
 def test_a_camera_that_gives_no_pictures_is_told_and_again_when_they_come_back() -> None:
     camera = policy(rules=[PersonSettings(), TamperSettings(when="tamper")])
-    watch(camera, [observation(n / 10) for n in range(50)])
+    watch(camera, [seen(n / 10) for n in range(50)])
     camera.present(False)
     told = alerts(d for n in range(140) for d in camera.tick(at(5.0 + n / 4)))
     (new,) = told
@@ -354,7 +363,7 @@ def test_a_camera_that_gives_no_pictures_is_told_and_again_when_they_come_back()
     assert new.reason.startswith("the camera has given no picture for 3")
     assert new.assessment.state == "disabled"  # there is nothing to look at
     camera.present(True)
-    ended = alerts(watch(camera, [observation(40.0 + n / 10) for n in range(40)]))
+    ended = alerts(watch(camera, [seen(40.0 + n / 10) for n in range(40)]))
     assert [(a.phase, a.id, a.end_reason) for a in ended] == [("end", new.id, "quiet")]
 
 
@@ -366,14 +375,14 @@ def test_a_camera_that_never_gave_a_picture_is_told_of_too() -> None:
 
 def test_a_recording_that_is_over_is_not_missed() -> None:
     camera = policy(rules=[TamperSettings(when="tamper")])
-    watch(camera, [observation(n / 10) for n in range(20)])
+    watch(camera, [seen(n / 10) for n in range(20)])
     camera.over()
     assert not alerts(d for n in range(100) for d in camera.tick(at(2.0 + n)))
 
 
 def test_health_has_incidents_of_its_own() -> None:
     camera = policy(rules=[PersonSettings(), TamperSettings(when="tamper")], assesses=False)
-    watch(camera, visit(0.0, 3.0))
+    watch(camera, [seen(n / 10, track()) for n in range(31)])
     told = alerts(d for n in range(130) for d in camera.tick(at(3.0 + n / 4)))
     assert [(a.phase, a.kind) for a in told] == [("end", "person"), ("new", "anomaly")]
     assert told[0].id != told[1].id
