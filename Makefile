@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/debian-packages
 	@touch $@
 
 test: install ## install what the tests need, and run them (ARGS="-k mqtt" passes options to pytest)
-	scripts/debian-packages mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
+	scripts/debian-packages ffmpeg mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
 		gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 	$(BIN)/python -m pytest $(ARGS)
 

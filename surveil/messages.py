@@ -149,11 +149,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyframe:
-    """A view chosen for the VLM, with who is in it; `image` makes it small enough for the VLM's token budget."""
+    """A view chosen for the VLM, with who is in it; `image` makes it small enough for the VLM's token budget.
+
+    One that is `closer` shows nothing but the surroundings of its one subject, which is small in the whole picture.
+    """
 
     at: float
     image: Picture
     subjects: tuple[Subject, ...]
+    closer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

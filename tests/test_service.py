@@ -225,9 +225,11 @@ def test_where_pictures_come_from_and_which_are_damaged_is_told(
 
 @pytest.mark.slow
 def test_more_than_the_machine_can_see_is_told_as_degraded(
-    tmp_path: Path, yolo_folder: Path, broker: int, daemon: Start, subscribe: Subscribe
+    tmp_path: Path, footage: Path, yolo_folder: Path, broker: int, daemon: Start, subscribe: Subscribe
 ) -> None:
-    video = components.write_video(tmp_path / "fast.mp4", frames=480, fps=240)
+    video = tmp_path / "fast.mp4"
+    fast = ["-t", "6", "-vf", "setpts=PTS/24,scale=384:216", "-r", "240", str(video)]
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(footage), *fast], check=True)
     cameras = "".join(f"\n              cam-{n}: {{source: {video}, loop: true}}" for n in range(6))
     file = config(
         tmp_path,
@@ -252,7 +254,7 @@ def test_more_than_the_machine_can_see_is_told_as_degraded(
     assert slow["dropped"] > 0
     assert slow["fps"] > slow["fps_detected"]
     stats = json.loads(subscriber.payloads("/stats")[-1])["cameras"]["cam-0"]
-    assert stats["dropped"] >= slow["dropped"]
+    assert stats["dropped"] > 0
     assert running.log.count("camera=cam-0 a frame was dropped") < 30  # once a second at most
 
 

@@ -30,7 +30,7 @@ def question(request: AssessmentRequest, language: str) -> str:
         lines.append(f"About this place: {facts.context}")
     if facts.reasons:
         lines.append(f"Reported: {'; '.join(facts.reasons)}.")
-    lines.append(f"{len(request.keyframes)} pictures, the oldest first. Detected in them:")
+    lines.append(f"{len(request.keyframes)} pictures, the oldest first. Detected in them, placed in the whole picture:")
     lines += _detected(request.keyframes)
     lines.append(f"Reply in the language {language}.")
     return "\n".join(lines)
@@ -40,7 +40,8 @@ def _detected(keyframes: tuple[Keyframe, ...]) -> Iterator[str]:
     for number, keyframe in enumerate(keyframes, 1):
         after = keyframe.at - keyframes[0].at
         who = ", ".join(_described(subject) for subject in keyframe.subjects)
-        yield f"{number}. after {after:.1f} s: {who or 'nobody'}"
+        closer = "closer view of " if keyframe.closer else ""
+        yield f"{number}. after {after:.1f} s: {closer}{who or 'nobody'}"
 
 
 def _described(subject: Subject) -> str:

@@ -43,9 +43,9 @@ class RtspAddress:
                     "rtsp_transport": self.transport,
                     # Only the picture: sound that goes on must not hide a picture that does not.
                     "allowed_media_types": "video",
-                    # SDP and key frames say enough: FFmpeg's default of 5 s would only delay the first picture.
+                    # SDP and key frames say enough: FFmpeg's default of 5 s would only delay the first picture. No
+                    # `nobuffer`: it throws away what is read meanwhile, and the next key frame may be 10 s away.
                     "analyzeduration": "500000",
-                    "fflags": "nobuffer",
                     "flags": "low_delay",
                     "max_delay": "500000",
                     "timeout": str(int(OPEN_SECONDS * 1e6)),

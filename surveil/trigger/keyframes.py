@@ -16,6 +16,9 @@ SPACING_SECONDS = 0.4
 _STRETCHES = 2 * KEYFRAMES
 MAX_PIXELS = 480 * 28 * 28
 """A keyframe costs the VLM a token for every 28 by 28 pixels (Qwen2.5-VL technical report): 480 tokens each."""
+SMALL_AREA = 0.02
+"""A subject on less of the picture than this is also shown closer."""
+CLOSER_PIXELS = 200 * 28 * 28
 _EDGE = 0.01
 _SHARP = 150.0
 _NOBODY = 0.01
@@ -52,7 +55,9 @@ class Shortlist:
             score *= sharpness(frame.image, best.box)
         if kept is not None and kept.score >= score:
             return
-        self._best[stretch] = _Candidate(frame, tuple(subjects), score)
+        # The one that is seen best comes first: a closer view is one of them.
+        in_order = sorted(subjects, key=lambda subject: subject is not best)
+        self._best[stretch] = _Candidate(frame, tuple(in_order), score)
         if len(self._best) > _STRETCHES:
             del self._best[min(self._best, key=lambda key: self._best[key].score)]
 
@@ -61,19 +66,20 @@ class Shortlist:
         return max(self._best.values(), key=lambda c: c.score).frame if self._best else None
 
     def keyframes(self) -> tuple[Keyframe, ...]:
-        """Return at most KEYFRAMES views, the oldest first, within the VLM's token budget."""
+        """Return at most KEYFRAMES views, the oldest first, within the VLM's token budget, and maybe a closer one."""
         chosen: list[_Candidate] = []
         for candidate in sorted(self._best.values(), key=lambda c: -c.score):
             if all(abs(candidate.frame.at - c.frame.at) >= SPACING_SECONDS for c in chosen):
                 chosen.append(candidate)
         in_time = sorted(chosen[:KEYFRAMES], key=lambda c: c.frame.at)
-        return tuple(Keyframe(c.frame.at, _small(c.frame.full), c.subjects) for c in in_time)
+        views = [Keyframe(c.frame.at, _small(c.frame.full), c.subjects) for c in in_time]
+        return (*views, *(_closer(best) for best in chosen[:1] if _is_small(best)))
 
 
 def view_score(subject: Subject) -> float:
     """Return how good a view of a subject is, 0 to 1: sure, large (up to a tenth of the picture), not cut off."""
     x1, y1, x2, y2 = subject.box
-    area = max(0.0, x2 - x1) * max(0.0, y2 - y1)
+    area = _area(subject.box)
     cut_off = x1 < _EDGE or y1 < _EDGE or x2 > 1 - _EDGE
     # A body that the lower edge cuts is still seen from the front up: half the penalty of the other edges.
     whole = 0.5 if cut_off else 0.75 if y2 > 1 - _EDGE else 1.0
@@ -82,6 +88,40 @@ def view_score(subject: Subject) -> float:
 
 def _small(full: Picture) -> Picture:
     return lambda: within_budget(full())
+
+
+def _is_small(candidate: _Candidate) -> bool:
+    return bool(candidate.subjects) and _area(candidate.subjects[0].box) < SMALL_AREA
+
+
+def _closer(candidate: _Candidate) -> Keyframe:
+    """Return a closer view of a candidate's first subject, which is the one that is seen best."""
+    subject = candidate.subjects[0]
+
+    def crop() -> Image:
+        whole = candidate.frame.full()
+        height, width = whole.shape[:2]
+        x1, y1, x2, y2 = around(subject.box, width / height)
+        cut = whole[int(y1 * height) : int(np.ceil(y2 * height)), int(x1 * width) : int(np.ceil(x2 * width))]
+        return within_budget(np.ascontiguousarray(cut), CLOSER_PIXELS)
+
+    return Keyframe(candidate.frame.at, crop, (subject,), closer=True)
+
+
+def around(box: Box, aspect: float) -> Box:
+    """Return a square around a box, twice as high and wide as its longer side, inside the picture.
+
+    `aspect` is the picture's width over its height, in whose fractions boxes are.
+    """
+    x1, y1, x2, y2 = box
+    half = max((x2 - x1) * aspect, y2 - y1)  # in heights of the picture
+    across, down = min(half / aspect, 0.5), min(half, 0.5)
+    x, y = np.clip((x1 + x2) / 2, across, 1 - across), np.clip((y1 + y2) / 2, down, 1 - down)
+    return float(x - across), float(y - down), float(x + across), float(y + down)
+
+
+def _area(box: Box) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
 def sharpness(image: Image, box: Box) -> float:

@@ -29,10 +29,11 @@ def test_it_says_what_was_detected_where_and_when() -> None:
 def test_pictures_with_nobody_in_them_and_things_without_a_track_are_named_too() -> None:
     bag = Subject(-1, "left object", 0.7, (0.1, 0.2, 0.3, 0.9), 40.0)
     facts = Facts("Hall", "", "Sunday 22:04", ("an object was left 40 s ago",))
-    keyframes = (Keyframe(10.0, picture, ()), Keyframe(12.0, picture, (bag,)))
+    keyframes = (Keyframe(10.0, picture, ()), Keyframe(12.0, picture, (bag,)), Keyframe(12.0, picture, (bag,), True))
     text = prompt.question(AssessmentRequest("ID", "hall", Level.low, 0.0, 20.0, keyframes, facts), "en")
     assert "1. after 0.0 s: nobody" in text
     assert "2. after 2.0 s: left object at 10-30 % from the left" in text
+    assert "3. after 2.0 s: closer view of left object at 10-30 % from the left" in text
 
 
 def test_the_fixed_part_names_every_key_of_the_answer_in_its_order() -> None:

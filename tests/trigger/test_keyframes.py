@@ -11,6 +11,7 @@ from surveil.trigger.keyframes import (
     MAX_PIXELS,
     SPACING_SECONDS,
     Shortlist,
+    around,
     sharpness,
     view_score,
     within_budget,
@@ -106,3 +107,36 @@ def test_a_moment_with_nobody_in_it_gives_a_picture_too() -> None:
     best = shortlist.best()
     assert best is not None
     assert best.at == 2.0
+
+
+def test_a_small_subject_is_shown_closer_too() -> None:
+    whole = picture(1920, 1080, value=0)
+    whole[500:600, 900:950] = 255  # 50 by 100 pixels
+
+    def full() -> Image:
+        return whole
+
+    tiny = subject(box=(900 / 1920, 500 / 1080, 950 / 1920, 600 / 1080))
+    other = Subject(2, "person", 0.1, (0.1, 0.1, 0.2, 0.5), 1.0)
+    shortlist = Shortlist()
+    shortlist.consider(Frame("front", 0, 1.0, 1.0, picture(640, 360), full), [other, tiny])
+    view, closer = shortlist.keyframes()
+    assert (view.closer, closer.closer) == (False, True)
+    assert closer.subjects == (tiny,)
+    image = closer.image()
+    assert image.shape == (196, 196, 3)
+    assert 0.1 < (image > 128).mean() < 0.16  # an eighth of the square around it
+    shortlist = Shortlist()
+    shortlist.consider(frame(1.0), [subject()])
+    assert [keyframe.closer for keyframe in shortlist.keyframes()] == [False]
+
+
+@pytest.mark.parametrize(
+    "box", [(0.0, 0.0, 0.02, 0.05), (0.98, 0.9, 1.0, 1.0), (0.4, 0.1, 0.6, 1.0), (0.5, 0.5, 0.5, 0.5)]
+)
+def test_the_surroundings_stay_inside_the_picture(box: Box) -> None:
+    x1, y1, x2, y2 = around(box, 16 / 9)
+    assert -1e-9 <= x1 <= x2 <= 1 + 1e-9
+    assert -1e-9 <= y1 <= y2 <= 1 + 1e-9
+    assert x1 <= box[0] + 1e-9
+    assert y2 >= box[3] - 1e-9
