@@ -13,7 +13,6 @@ import argparse
 import itertools
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,8 @@ from ultralytics import YOLO  # noqa: E402
 
 from surveil.capture.video_file import Unpaced, VideoFile  # noqa: E402
 from surveil.detect import openvino  # noqa: E402
-from surveil.interfaces import Detector, EndOfFile, Pending  # noqa: E402
+from surveil.detect.detection import detections  # noqa: E402
+from surveil.interfaces import Detector, EndOfFile  # noqa: E402
 from surveil.messages import Detections, Image  # noqa: E402
 
 
@@ -56,19 +56,6 @@ def predicted(model: Any, images: list[Image]) -> list[Detections]:
     return found
 
 
-def seen(detector: Detector, images: list[Image]) -> list[Detections]:
-    """Return what the engine finds, as many pictures under way as it takes."""
-    found: list[Detections] = []
-    under_way: deque[Pending] = deque()
-    for image in images:
-        under_way.append(detector.start([image]))
-        if len(under_way) == detector.depth:
-            found += under_way.popleft()()
-    for pending in under_way:
-        found += pending()
-    return found
-
-
 def differ(one: Detections, two: Detections) -> bool:
     """Return whether two results are not the same boxes."""
     return len(one) != len(two) or not np.allclose(one.xyxy, two.xyxy, atol=0.05)
@@ -88,7 +75,7 @@ def main() -> None:
     images = pictures(said.video, direct)
     ways: dict[str, Callable[[], list[Detections]]] = {
         "ultralytics' predictor": lambda: predicted(predictor, images),
-        "engine called directly": lambda: seen(direct, images),
+        "engine called directly": lambda: list(detections(direct, images)),
     }
     for see in ways.values():
         see()

@@ -11,8 +11,7 @@ import itertools
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +26,9 @@ from surveil.capture.video_file import Pace, Unpaced, VideoFile
 from surveil.channels import FrameQueue
 from surveil.clock import SystemClock
 from surveil.config import Config
-from surveil.detect.detection import DetectionStage, Tracking
-from surveil.interfaces import CaptureError, Detector, Pending
-from surveil.messages import Frame, Image, Observation
+from surveil.detect.detection import DetectionStage, Tracking, detections
+from surveil.interfaces import CaptureError, Detector
+from surveil.messages import Frame, Observation
 from surveil.metrics import Metrics
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.policy import Policy
@@ -103,7 +102,7 @@ def bench(config: Config, video: Path, seconds: float) -> Result:
     with _Steps(3 + len(CAMERAS)) as step:
         decode = step("decoding", lambda: measured(frames_of(BENCH, video, detector), part))
         pictures = [frame.image for frame in itertools.islice(frames_of(BENCH, video, detector), 64)]
-        detect = step("detecting", lambda: measured(detected(detector, pictures), part))
+        detect = step("detecting", lambda: measured(detections(detector, itertools.cycle(pictures)), part))
         together = tuple(
             step(f"{number} cameras", partial(_together, config, video, detector, number, part)) for number in CAMERAS
         )
@@ -162,20 +161,6 @@ def frames_of(camera: str, video: Path, detector: Detector, pace: Pace | None = 
         yield from source.frames()
     finally:
         source.close()
-
-
-def detected(detector: Detector, pictures: Sequence[Image]) -> Generator[object, None, None]:
-    """See the pictures again and again, as many at a time as the detector likes; a step for each."""
-    under_way: deque[Pending] = deque()
-    endless = itertools.cycle(pictures)
-    try:
-        while True:
-            under_way.append(detector.start(list(itertools.islice(endless, detector.batch))))
-            if len(under_way) == detector.depth:
-                yield from under_way.popleft()()
-    finally:
-        for pending in under_way:
-            pending()
 
 
 def _size(video: Path, detector: Detector) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from surveil.capture.decoding import fitted
 from surveil.capture.samples import samples
 from surveil.detect import boxes, yolo
 from surveil.detect.backend import MAX_BATCH, MAX_BATCH_ON_GPU, STRIDE
+from surveil.detect.detection import detections
 from surveil.detect.engines import TITLES, Engine, EngineCache, Format, Precision
 from surveil.detect.export import CALIBRATION_FRAMES, Order, export
-from surveil.interfaces import Detector, ModelError, Pending
+from surveil.interfaces import Detector, ModelError
 from surveil.messages import Detections, Image
 
 COMPARED = 40
@@ -123,22 +124,14 @@ def _compare(engine: Engine, wish: Wish, pictures: list[Image]) -> Comparison:
 
 
 def _fitted(image: Image, size: tuple[int, int]) -> Image:
-    scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
-    width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    height, width = fitted(image.shape[0], image.shape[1], size)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _seen(detector: Detector, pictures: list[Image]) -> tuple[float, list[Detections]]:
     """Return pictures a second, and what was found in each."""
-    found: list[Detections] = []
-    under_way: deque[Pending] = deque()
     began = time.monotonic()
-    for start in range(0, len(pictures), detector.batch):
-        under_way.append(detector.start(pictures[start : start + detector.batch]))
-        if len(under_way) == detector.depth:
-            found += under_way.popleft()()
-    for pending in under_way:
-        found += pending()
+    found = list(detections(detector, pictures))
     return len(pictures) / (time.monotonic() - began), found
 
 

@@ -37,7 +37,7 @@ class StatusBoard:
         """Take in what a camera's pictures show; return whether that is news."""
         before = self._scenes.get(camera)
         self._scenes[camera] = scene
-        return before is not scene and (before is None or before.state != scene.state)
+        return before is None or before.state != scene.state
 
     def slow(self, slow: dict[str, str]) -> None:
         """Take in which cameras are not seen in full, and what is too slow."""

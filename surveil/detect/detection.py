@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from surveil.channels import FrameQueue
 from surveil.clock import Clock
 from surveil.detect.tracking import ByteTracker
 from surveil.interfaces import Detector, ModelError, Pending
-from surveil.messages import Frame, Observation
+from surveil.messages import Detections, Frame, Image, Observation
 from surveil.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,24 @@ WINDOW_SHARE = 0.2
 WINDOW_SECONDS = 0.03
 _FAILURES = 10
 """So many failing batches in a row are no glitch: the daemon ends, and systemd starts it anew."""
+
+
+def detections(detector: Detector, pictures: Iterable[Image]) -> Generator[Detections, None, None]:
+    """Yield what is found in each picture, in order, with as much under way as the detector takes; to measure with.
+
+    Raises ModelError.
+    """
+    under_way: deque[Pending] = deque()
+    waiting = iter(pictures)
+    try:
+        while batch := list(islice(waiting, detector.batch)):
+            under_way.append(detector.start(batch))
+            if len(under_way) == detector.depth:
+                yield from under_way.popleft()()
+    finally:
+        # Also when nobody wants the rest: what was begun is waited for.
+        rest = [found for pending in under_way for found in pending()]
+    yield from rest
 
 
 @dataclass(frozen=True, slots=True)

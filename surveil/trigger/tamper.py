@@ -18,7 +18,8 @@ _REASONS: dict[CameraState, str] = {
 class TamperRule:
     """A finding in every frame while the camera's scene is not online, and while frames stay away.
 
-    The watch is the one that the camera's status is told from. `seconds` is for how long frames must stay away.
+    The watch is the one that the camera's status is told from; it has seen each frame before the rule is asked.
+    `seconds` is for how long frames must stay away.
     """
 
     def __init__(
@@ -30,12 +31,11 @@ class TamperRule:
         self._absent = ABSENT_SECONDS if seconds is None else seconds
 
     def evaluate(self, observation: Observation) -> list[Finding]:
-        """Look at this frame; return one finding while something is wrong with what the camera sees."""
-        at = observation.frame.at
-        scene = self._watch.observe(observation.frame.image, at)
+        """Return one finding while something is wrong with what the camera sees."""
+        scene = self._watch.scene
         if scene.state == "online":
             return []
-        return [self._finding(_REASONS[scene.state], max(0.0, at - scene.since))]
+        return [self._finding(_REASONS[scene.state], max(0.0, observation.frame.at - scene.since))]
 
     def absent(self, last_frame_at: float, at: float) -> Finding | None:
         """Return a finding where there has been no frame for too long at monotonic `at`."""

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import pytest
 
 from surveil.channels import FrameQueue
 from surveil.clock import SystemClock
-from surveil.detect.detection import DetectionStage, Tracking
+from surveil.detect.detection import DetectionStage, Tracking, detections
 from surveil.interfaces import ModelError, Pending
 from surveil.messages import Detections, Image, Observation
 from surveil.metrics import Metrics
-from surveil.testing import ScriptedDetector, frame
+from surveil.testing import ScriptedDetector, frame, picture
 from tests.real.components import wait_for
 
 ONE = Detections(np.array([[10, 5, 30, 30]], np.float32), np.array([0.9], np.float32), np.array([0]))
@@ -170,3 +171,14 @@ def test_frames_between_wait_for_no_device() -> None:
     while not tracking.idle:
         seen += [s.frame.index for s in tracking.observe([])]
     assert seen == list(range(12))
+
+
+def test_pictures_to_measure_with_keep_a_deep_detector_busy_and_are_all_waited_for() -> None:
+    detector = Deep()
+    assert len(list(detections(detector, [picture()] * 7))) == 7
+    assert detector.most == 3
+    assert detector.finished == list(range(7))
+    some = detections(detector, repeat(picture()))
+    next(some)
+    some.close()
+    assert len(detector.finished) == detector.started

@@ -18,28 +18,33 @@ def room(footage: Path) -> list[Image]:
     return [image for _, image in islice(played(footage, 5), 20)]
 
 
-def evaluated(rule: TamperRule, images: list[Image], begin: float) -> list[list[Finding]]:
-    return [
-        rule.evaluate(Observation(frame(begin + number / 2, image=image), ())) for number, image in enumerate(images)
-    ]
+def evaluated(watch: SceneWatch, rule: TamperRule, images: list[Image], begin: float) -> list[list[Finding]]:
+    found = []
+    for number, image in enumerate(images):
+        seen = Observation(frame(begin + number / 2, image=image), ())
+        watch.observe(seen.frame.image, seen.frame.at)
+        found.append(rule.evaluate(seen))
+    return found
 
 
 def test_every_frame_of_a_covered_camera_is_a_finding_and_none_before_or_after(room: list[Image]) -> None:
-    rule = TamperRule(SceneWatch())
-    assert not any(evaluated(rule, room, 100.0))
-    found = evaluated(rule, [np.zeros_like(room[0])] * 9, 110.0)
+    watch = SceneWatch()
+    rule = TamperRule(watch)
+    assert not any(evaluated(watch, rule, room, 100.0))
+    found = evaluated(watch, rule, [np.zeros_like(room[0])] * 9, 110.0)
     assert [bool(findings) for findings in found] == [False] * 6 + [True] * 3
     assert found[-1] == [
         Finding("tamper", "anomaly", Level.high, frozenset(), "the camera has been covered for 4 s", 4.0)
     ]
-    after = [bool(findings) for findings in evaluated(rule, room, 115.0)]
+    after = [bool(findings) for findings in evaluated(watch, rule, room, 115.0)]
     assert after == [True] * 6 + [False] * 14
 
 
 def test_name_and_severity_are_those_of_the_rule(room: list[Image]) -> None:
-    rule = TamperRule(SceneWatch(0.0), "lens", Level.critical)
-    evaluated(rule, room, 100.0)
-    ((finding,),) = evaluated(rule, [np.full_like(room[0], 255)], 110.0)
+    watch = SceneWatch(0.0)
+    rule = TamperRule(watch, "lens", Level.critical)
+    evaluated(watch, rule, room, 100.0)
+    ((finding,),) = evaluated(watch, rule, [np.full_like(room[0], 255)], 110.0)
     assert (finding.rule, finding.severity, finding.tracks) == ("lens", Level.critical, frozenset())
     assert finding.reason == "the camera has been flooded by light for 0 s"
 
@@ -47,7 +52,7 @@ def test_name_and_severity_are_those_of_the_rule(room: list[Image]) -> None:
 def test_the_rule_and_the_status_share_one_watch(room: list[Image]) -> None:
     watch = SceneWatch()
     rule = TamperRule(watch)
-    evaluated(rule, [*room, *[np.zeros_like(room[0])] * 9], 100.0)
+    evaluated(watch, rule, [*room, *[np.zeros_like(room[0])] * 9], 100.0)
     assert watch.scene.state == "covered"
 
 
