@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from surveil.config import Config, load
 from surveil.config.secret import SecretError
 from surveil.interfaces import ModelError
 from surveil.metrics import Metrics
+from surveil.store.habits import HabitsFile
 from surveil.testing import ScriptedDetector
+from surveil.trigger.habits import Habits
 
 ONE = "cameras: {a: {source: 'rtsp://h/1'}}\n"
 
@@ -84,3 +87,40 @@ def test_a_model_that_knows_no_person_is_refused(tmp_path: Path, monkeypatch: py
     settings = config(tmp_path, "cameras: {a: {source: 'rtsp://h/1'}}")
     with pytest.raises(ModelError, match="needs person, which scripted does not know; it knows car, truck"):
         build.detector(settings)
+
+
+def test_what_a_camera_masks_leaves_its_source_black(tmp_path: Path, video: Path) -> None:
+    left = "[[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]"
+    settings = config(tmp_path, f"cameras: {{a: {{source: {video}, masks: {left}}}}}")
+    source = build.source("a", settings.cameras["a"], (240, 320), SystemClock(), Metrics())(threading.Event())
+    source.open()
+    frame = next(source.frames())
+    source.close()
+    for image in (frame.image, frame.full()):
+        assert not image[:, :159].any()
+        assert image[:, 162:].any()
+
+
+def test_what_was_learnt_is_read_again_and_a_damaged_file_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = "rules: [{when: unusual}]"
+    settings = config(
+        tmp_path,
+        f"cameras: {{a: {{source: 'rtsp://h/1', {rule}}}, b: {{source: 'rtsp://h/2', {rule}}}, "
+        "c: {source: 'rtsp://h/3'}}",
+    )
+    kept = HabitsFile(tmp_path)
+    known = Habits()
+    for day in range(1, 4):
+        now = datetime(2026, 11, day, 12, tzinfo=UTC)
+        known.watch(now)
+        known.learn("person", (0.4, 0.3, 0.6, 0.9), now)
+    known.watch(datetime(2026, 11, 4, 12, tzinfo=UTC))
+    kept.save("a", known.to_dict())
+    kept.save("b", {"no": "habits"})
+    learnt = build.habits(settings, kept)
+    assert set(learnt) == {"a", "b"}
+    assert learnt["a"].to_dict() == known.to_dict() != Habits().to_dict()
+    assert learnt["b"].to_dict() == Habits().to_dict()
+    assert "b.json cannot be used and is kept as b.json.damaged" in caplog.text
