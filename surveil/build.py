@@ -1,4 +1,4 @@
-"""From what the config says to the objects that do it: detector, sources, assessor."""
+"""From what the config says to the objects that do it: detector and sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from surveil import registry
 from surveil.clock import Clock
 from surveil.config import Camera, Config, SecretError
-from surveil.interfaces import Assessor, Detector, FrameSource, ModelError
+from surveil.interfaces import Detector, FrameSource, ModelError
 from surveil.logs import Fold
 from surveil.metrics import Metrics
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do with
 
 _log = logging.getLogger(__name__)
 _fold = Fold(_log)
-NEEDED_GB = 20.0
-"""Free GPU memory that Qwen2.5-VL-7B needs in half precision: 17 for weights and cache, and room for the detector."""
 
 
 def detector(config: Config) -> Detector:
@@ -50,6 +48,7 @@ def passwords(config: Config) -> None:
     """Read every secret once; raises SecretError that names all that are not where the config says."""
     secrets = {f"cameras.{name}.password": camera.password for name, camera in config.cameras.items()}
     secrets["mqtt.password"] = config.mqtt.password
+    secrets["assessor.api_key"] = config.assessor.api_key
     missing = []
     for path, secret in secrets.items():
         try:
@@ -166,29 +165,3 @@ def _habits(camera: str, kept: HabitsFile) -> Habits:
     except ValueError as error:
         kept.set_aside(camera, str(error))
         return Habits()
-
-
-def assessor(config: Config) -> Assessor | None:
-    """Return the assessor that the config asks for and this machine can carry; None where there is none."""
-    backend: str = config.assessor.backend
-    if backend == "auto":
-        backend, why = _chosen(config.assessor.model)
-        _log.info("assessor: %s, because %s", backend, why)
-    if backend == "none":
-        return None
-    made: Assessor = registry.resolve(registry.ASSESSORS[backend])(config.assessor.model, config.assessor.language)
-    return made
-
-
-def _chosen(model: str) -> tuple[str, str]:
-    from surveil.assess.gpu import free_memory_gb
-    from surveil.assess.qwen import is_here
-
-    free = free_memory_gb()
-    if free is None:
-        return "none", "there is no NVIDIA GPU"
-    if free < NEEDED_GB:
-        return "none", f"{free:.0f} GB of GPU memory are free and the model needs {NEEDED_GB:.0f}"
-    if not is_here(model):
-        return "none", f"the weights of {model} are not on this machine"
-    return "qwen", f"{free:.0f} GB of GPU memory are free"

@@ -18,6 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from surveil import __version__, logs
+from surveil.assess import weights
 from surveil.config import Config, ConfigError, SecretError, load
 from surveil.detect.engines import Format, Precision
 from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
@@ -82,6 +83,8 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
     model = settings.detector.model
     if not any(map(os.path.exists, (model, f"{model}.pt"))):
         _say(f"note: the detector model {model} is not here yet, and is not fetched by itself")
+    if weights.is_research_only(settings.assessor.model):
+        _say(f"note: assessor.model {settings.assessor.model}: {weights.RESEARCH_NOTE}")
     _print(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
 
 

@@ -104,11 +104,20 @@ class Rule(Protocol):
 class Assessor(Protocol):
     """A VLM, asked from the assessment stage's event loop."""
 
-    async def start(self) -> str:
-        """Load or connect; return the model's name. Raises AssessorError."""
+    batch: int
+    """How many requests it takes in one go."""
+    depth: int
+    """How many goes may be under way at a time."""
 
-    async def assess(self, request: AssessmentRequest) -> Answer:
-        """Answer one request. Raises AssessorError; cancelled at the request's deadline."""
+    @property
+    def fault(self) -> str | None:
+        """What keeps it from answering now, for people; None when nothing is known to."""
+
+    async def start(self) -> str:
+        """Load or connect; return the model's name. Raises AssessorError; may be tried again later."""
+
+    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+        """Return what came of each request, in their order; cancelled when the last deadline of them is over."""
 
     async def close(self) -> None:
         """Let go of the model; nothing of it keeps running."""

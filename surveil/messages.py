@@ -28,6 +28,7 @@ Phase = Literal["new", "update", "end"]
 EndReason = Literal["quiet", "split", "camera_lost", "disabled", "restart"]
 AssessmentState = Literal["pending", "done", "failed", "expired", "shed", "disabled"]
 Verdict = Literal["confirmed", "unclear", "not_seen"]
+Flag = Literal["counts_differ", "not_detected", "text_instructs", "views_differ"]
 CameraState = Literal[
     "connecting", "online", "offline", "stalled", "auth_failed", "frozen", "covered", "blurred", "moved",
     "flooded", "degraded", "disabled",
@@ -151,13 +152,15 @@ class Finding:
 class Keyframe:
     """A view chosen for the VLM, with who is in it; `image` makes it small enough for the VLM's token budget.
 
-    One that is `closer` shows nothing but the surroundings of its one subject, which is small in the whole picture.
+    `others` is what was seen beside the subjects. A closer view, of a subject that is small in the whole picture, shows
+    nothing but its surroundings: `region` is the part of the whole picture that it shows, None for all of it.
     """
 
     at: float
     image: Picture
     subjects: tuple[Subject, ...]
-    closer: bool = False
+    others: tuple[Track, ...] = ()
+    region: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,8 @@ class Facts:
 class AssessmentRequest:
     """A question to the VLM about one incident. `deadline_at` is monotonic; after it no answer is wanted.
 
-    One that is not `within_budget` has no keyframes and is shed: it is asked only so that the accounts add up.
+    `look` counts the questions about one incident from 1. One that is not `within_budget` has no keyframes and is
+    shed: it is asked only so that the accounts add up.
     """
 
     incident: str
@@ -185,11 +189,16 @@ class AssessmentRequest:
     keyframes: tuple[Keyframe, ...]
     facts: Facts
     within_budget: bool = True
+    look: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said, cleaned and within its bounds; `score` is 0 to 100, `confidence` 0 to 1."""
+    """What a model said, cleaned and within its bounds; `score` is 0 to 100, `confidence` 0 to 1.
+
+    `flags` are our doubts about it (`assess.doubts`): they are told, and nothing is lowered on the word of an answer
+    that has one.
+    """
 
     score: int
     verdict: Verdict
@@ -200,11 +209,12 @@ class Answer:
     scene_text: str
     confidence: float
     model: str
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """How a request ended: an answer, or an honest word that there is none."""
+    """How a request ended: an answer, or an honest word that there is none; `look` is the request's."""
 
     incident: str
     camera: str
@@ -212,6 +222,7 @@ class Assessment:
     answer: Answer | None = None
     latency_ms: int | None = None
     error: str | None = None
+    look: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +233,17 @@ class Risk:
     score: int
     source: Literal["rules", "vlm"]
     floor: Level
+
+    @classmethod
+    def of(cls, floor: Level, score: int | None) -> Risk:
+        """Return the floor, or what a VLM's score raises it to; None is no score.
+
+        `critical` comes from rules only, so the highest that a VLM can say is the last score below it.
+        """
+        said = -1 if score is None else min(score, Level.critical - 1)
+        if said > floor:
+            return cls(Level.of(said), said, "vlm", floor)
+        return cls(floor, int(floor), "rules", floor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from typing import Any
 
-ASSESSORS = {"qwen": "surveil.assess.qwen:QwenAssessor"}
+VLMS = {"qwen": "surveil.assess.qwen:QwenVlm", "openai": "surveil.assess.openai:OpenAiVlm"}
 DETECTOR = "surveil.detect.yolo:load"
 SOURCES = {
     "rtsp": "surveil.capture.rtsp:RtspSource",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from surveil import build
+from surveil import assessors, build
 from surveil.capture.video_file import Unpaced, VideoFile
 from surveil.clock import SystemClock
 from surveil.config import Config
@@ -42,7 +42,7 @@ class Replay:
         self._source((imgsz, imgsz)).close()  # an unreadable file is told before a model is loaded
         detector = build.detector(self._config)
         source = self._source(detector.input_size)
-        assessor = build.assessor(self._config) if self._assess else None
+        assessor = assessors.assessor(self._config, SystemClock()) if self._assess else None
         seen = self._config.detector
         tracking = Tracking(detector, [self._camera], seen.confidence, seen.every)
         policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
@@ -131,13 +131,13 @@ class _Oracle:
             raise AssessorError("nothing can be asked without an assessor")
         began = self._clock.monotonic()
         asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
-        ended = Assessment(request.incident, request.camera, "failed")
+        ended = Assessment(request.incident, request.camera, "failed", look=request.look)
         if not request.within_budget:
             return replace(ended, state="shed", error="over assessor.per_minute")
         try:
-            answer = self._runner.run(asyncio.wait_for(self._assessor.assess(asked), PATIENCE_SECONDS))
-        except AssessorError as error:
-            return replace(ended, error=str(error))
+            (outcome,) = self._runner.run(asyncio.wait_for(self._assessor.assess([asked]), PATIENCE_SECONDS))
         except TimeoutError:
             return replace(ended, state="expired", error=f"no answer in {PATIENCE_SECONDS:.0f} s")
-        return replace(ended, state="done", answer=answer, latency_ms=round((self._clock.monotonic() - began) * 1000))
+        if isinstance(outcome, AssessorError):
+            return replace(ended, error=str(outcome))
+        return replace(ended, state="done", answer=outcome, latency_ms=round((self._clock.monotonic() - began) * 1000))

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from surveil import __version__, build, systemd
+from surveil import __version__, assessors, build, systemd
 from surveil.assess.assessment import AssessmentStage
 from surveil.assess.queue import UrgencyQueue
 from surveil.capture.grabber import Grabber
@@ -126,7 +126,7 @@ class Service:
         detector = build.detector(config)
         _log.info("detector: %s, %d labels", detector.name, len(detector.labels))
 
-        assessor = build.assessor(config)
+        assessor = assessors.assessor(config, clock)
         queue = UrgencyQueue()
         self._kept = HabitsFile(Path(config.storage.path))
         self._habits = build.habits(config, self._kept)
@@ -142,6 +142,7 @@ class Service:
             metrics,
             queue=lambda: len(queue),
             outbox=lambda: {"waiting": len(outbox), "lost": outbox.lost, "refused": outbox.refused},
+            assessor=self._assessor_state,
         )
         self._overload = Overload(metrics)
         self._frames = FrameQueue(config.cameras, on_drop=self._dropped)
@@ -283,7 +284,8 @@ class Service:
             if decision.alert is not None:
                 self._sink.deliver(decision)
             if decision.request is not None and self._assessment is not None:
-                self._take(self._assessment.submit(decision.request))
+                for ended in self._assessment.submit(decision.request):
+                    self._take(ended)
 
     def _tick(self, _now: float) -> None:
         if not self._ready:
@@ -325,6 +327,12 @@ class Service:
             self._retain_status(name)
         up = sum(status.state in LIVE for status in statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
+
+    def _assessor_state(self) -> dict[str, str | None] | None:
+        """Return which model answers, and what keeps it from answering now; None where there is none."""
+        if self._assessment is None:
+            return None
+        return {"model": self._assessment.model, "fault": self._assessment.fault}
 
     def _keep_habits(self, _now: float) -> None:
         for camera, habits in self._habits.items():

@@ -35,10 +35,17 @@ class Rates:
 class Stats:
     """Puts together what `stats` tells. Used by the main loop only."""
 
-    def __init__(self, metrics: Metrics, queue: Callable[[], int], outbox: Callable[[], dict[str, int]]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        queue: Callable[[], int],
+        outbox: Callable[[], dict[str, int]],
+        assessor: Callable[[], dict[str, str | None] | None] = lambda: None,
+    ) -> None:
         self._metrics = metrics
         self._queue = queue
         self._outbox = outbox
+        self._assessor = assessor
         self._rates = Rates(metrics)
         self._fps: dict[str, tuple[float, float]] = {}
 
@@ -69,11 +76,12 @@ class Stats:
                 },
                 "queue": self._queue(),
                 "assessments": {**ends, "pending": counted("assessments_asked") - sum(ends.values())},
+                "assessor": self._assessor(),
                 "outbox": outbox.pop("waiting"),
                 **outbox,
                 "latency_s": {
                     name: self._metrics.quantiles(f"{name}_seconds")
-                    for name in ("capture_to_detect", "capture_to_alert", "assessment")
+                    for name in ("capture_to_detect", "capture_to_alert", "assessment_wait", "assessment")
                 },
             }
         ).encode()

@@ -90,6 +90,10 @@ class ScriptedDetector:
 class ScriptedAssessor:
     """An Assessor whose answers, and faults, were written before."""
 
+    batch = 1
+    depth = 1
+    fault = None
+
     def __init__(self, *script: Answer | AssessorError) -> None:
         self._script = list(script)
         self.asked: list[str] = []
@@ -98,13 +102,10 @@ class ScriptedAssessor:
         """Return its name."""
         return "scripted"
 
-    async def assess(self, request: AssessmentRequest) -> Answer:
-        """Return or raise the next entry; the last one again when there are no more."""
-        self.asked.append(request.incident)
-        entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-        if isinstance(entry, AssessorError):
-            raise entry
-        return entry
+    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+        """Return the next entries; the last one again when there are no more."""
+        self.asked += [request.incident for request in requests]
+        return [self._script.pop(0) if len(self._script) > 1 else self._script[0] for _ in requests]
 
     async def close(self) -> None:
         """Do nothing."""

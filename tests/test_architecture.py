@@ -16,8 +16,20 @@ VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
-GLUE = {"registry", "build", "systemd", "stats", "overload", "status", "explain", "render", "progress", "testing"}
-TOP = {"service", "replay", "bench", "models"}
+GLUE = {
+    "registry",
+    "assessors",
+    "build",
+    "systemd",
+    "stats",
+    "overload",
+    "status",
+    "explain",
+    "render",
+    "progress",
+    "testing",
+}
+TOP = {"service", "replay", "bench", "models", "analyze", "evaluation", "doctor"}
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
@@ -47,6 +59,7 @@ ADAPTERS = {
         "detect/yolo.py",
         "assess/qwen_model.py",
     },
+    "httpx": {"assess/openai.py"},
     "torchvision": {"detect/boxes.py"},
     "transformers": {"assess/qwen_model.py"},
     "xgrammar": {"assess/qwen_model.py"},
@@ -54,6 +67,8 @@ ADAPTERS = {
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
     "cv2": {
+        "assess/marks.py",
+        "assess/openai.py",
         "capture/masks.py",
         "trigger/background.py",
         "trigger/keyframes.py",

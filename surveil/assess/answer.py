@@ -5,82 +5,107 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from surveil.assess.vlm import Shape
 from surveil.interfaces import AssessorError
-from surveil.messages import Answer
 
 # A grammar lets control characters through inside strings, which JSON refuses; quotes and backslashes are left
 # out too, so that a decoder cannot leave a string half escaped. `{0,n}` bounds the length: without a bound a
 # small model never ends. (maxLength beside a pattern is ignored by xgrammar 0.2.8, and n above 128 refused.)
 _CHARACTER = r'[^"\\\u0000-\u001f\u007f-\u009f]'
+_COUNT_DECODED = "^[1-9][0-9]? [a-z][a-z ]{0,18}$"
+_COUNT_ACCEPTED = re.compile(r"\d{1,3} \S.{0,30}")
 MAX_ANSWER_BYTES = 20_000
+_OBJECTS_TRIED = 20
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def _line(most: int) -> Any:
-    """Return a text of at most `most` characters: by pattern for the decoder, by length for what was cleaned."""
-
-    def check(text: str) -> str:
-        if len(text) > most:
-            raise ValueError(f"longer than {most} characters")
-        return text
-
+    """Return a text of at most `most` characters: by pattern for the decoder, cut where no decoder was held to it."""
     pattern = {"type": "string", "pattern": f"^{_CHARACTER}{{0,{most}}}$"}
-    return Annotated[str, AfterValidator(check), WithJsonSchema(pattern)]
+    return Annotated[str, BeforeValidator(lambda text: _cut(text, most)), WithJsonSchema(pattern)]
 
 
-class SecurityAnswer(BaseModel):
-    """What the model is asked for: the score and verdict first, since what follows costs time.
+def _first(most: int) -> Any:
+    """Return what cuts a list to its first `most` entries."""
+    return BeforeValidator(lambda entries: entries[:most] if isinstance(entries, list) else entries)
 
-    The lengths hold the whole to about 120 tokens of Qwen's own tokenizer (four characters of English each).
-    """
 
+def _cut(text: Any, most: int) -> Any:
+    if not isinstance(text, str) or len(text) <= most:
+        return text
+    at = text.rfind(" ", most // 2, most - 1)
+    return text[: at if at > 0 else most - 1].rstrip(" ,;") + "…"
+
+
+def _counted(text: str) -> str:
+    if not _COUNT_ACCEPTED.fullmatch(text):
+        raise ValueError('is no number and label, such as "2 person"')
+    return text.lower()
+
+
+class _Said(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    risk_score: Annotated[int, Field(ge=0, le=100)]
-    verdict: Literal["confirmed", "unclear", "not_seen"]
-    confidence: Annotated[int, Field(ge=0, le=100)]
-    summary: _line(120)  # type: ignore[valid-type]
+
+_Score = Annotated[int, Field(ge=0, le=100)]
+_Verdict = Literal["confirmed", "unclear", "not_seen"]
+_Count = Annotated[str, AfterValidator(_counted), WithJsonSchema({"type": "string", "pattern": _COUNT_DECODED})]
+
+
+class SecurityAnswer(_Said):
+    """What the model is asked for: the score and verdict first, since what follows costs time.
+
+    `seen` counts who and what is visible at most at once, such as "2 person". The lengths hold the whole to about 120
+    tokens of Qwen's own tokenizer (`benchmarks/prompt.py` counts them).
+    """
+
+    risk_score: _Score
+    verdict: _Verdict
+    confidence: _Score
+    seen: Annotated[list[_Count], _first(4), Field(max_length=4)]
+    summary: _line(100)  # type: ignore[valid-type]
     activity: _line(60)  # type: ignore[valid-type]
-    evidence: Annotated[list[_line(50)], Field(max_length=2)]  # type: ignore[valid-type]
-    recommended_action: _line(70)  # type: ignore[valid-type]
+    evidence: Annotated[list[_line(50)], _first(2), Field(max_length=2)]  # type: ignore[valid-type]
+    recommended_action: _line(60)  # type: ignore[valid-type]
     scene_text: _line(40)  # type: ignore[valid-type]
 
 
-def schema() -> dict[str, Any]:
+class ViewAnswer(_Said):
+    """What the model is asked for from one more angle: a score, a verdict, and one sentence."""
+
+    risk_score: _Score
+    verdict: _Verdict
+    finding: _line(80)  # type: ignore[valid-type]
+
+
+SHAPES: dict[Shape, type[BaseModel]] = {"answer": SecurityAnswer, "view": ViewAnswer}
+
+
+def schema(shape: Shape = "answer") -> dict[str, Any]:
     """Return the JSON Schema that a decoder is held to."""
-    return SecurityAnswer.model_json_schema()
+    return SHAPES[shape].model_json_schema()
 
 
-def read(text: str, model: str) -> Answer:
+def read(text: str, kind: type[Model]) -> Model:
     """Return the answer in a model's text; raises AssessorError with what is wrong with it."""
     if len(text) > MAX_ANSWER_BYTES:
         raise AssessorError("the answer is far too long")
+    found = [_cleaned(data) for data in _objects_in(text)]
+    if not found:
+        raise AssessorError("the answer is no JSON object")
     try:
-        data = json.loads(_object_in(text), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise AssessorError("the answer is no JSON object") from None
-    if isinstance(data, dict):
-        data = {key: _cleaned(value) for key, value in data.items()}
-    try:
-        said = SecurityAnswer.model_validate(data)
+        # The last: some models think aloud, and some repeat the question first.
+        return kind.model_validate(found[-1])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = clean(".".join(str(key) for key in first["loc"])) or "answer"
         raise AssessorError(f"the answer is out of its bounds: {place[:60]}: {first['msg'][:100]}") from None
-    return Answer(
-        score=said.risk_score,
-        verdict=said.verdict,
-        summary=said.summary,
-        activity=said.activity,
-        evidence=tuple(line for line in said.evidence if line),
-        recommended_action=said.recommended_action,
-        scene_text=said.scene_text,
-        confidence=said.confidence / 100,
-        model=model,
-    )
 
 
 def clean(text: str) -> str:
@@ -90,13 +115,22 @@ def clean(text: str) -> str:
     return re.sub(r" {2,}", " ", visible).strip()
 
 
-def _object_in(text: str) -> str:
-    """Return the part from the first to the last brace: models without a grammar like to add fences and words."""
-    begin, end = text.find("{"), text.rfind("}")
-    if begin < 0 or end < begin:
-        raise ValueError("no object")
+def _objects_in(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in a text: models without a grammar like to add fences and words."""
     # Raw control characters inside strings are refused by JSON, and mean nothing outside of them.
-    return re.sub(r"[\x00-\x1f]", " ", text[begin : end + 1])
+    text = re.sub(r"[\x00-\x1f]", " ", text)
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    at = text.find("{")
+    for _ in range(_OBJECTS_TRIED):
+        if at < 0:
+            return
+        try:
+            data, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield data
+        at = text.find("{", end)
 
 
 def _no_constant(name: str) -> Any:
@@ -106,4 +140,6 @@ def _no_constant(name: str) -> Any:
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(item) for key, item in value.items()}
     return [_cleaned(item) for item in value] if isinstance(value, list) else value

@@ -18,9 +18,13 @@ from surveil.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
-"""How often waiting requests are looked through for deadlines that are over."""
+"""How often requests are looked through for deadlines that are over."""
+FIRST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 600.0
+"""A model that does not load is tried again after these, so that weights which came later are found."""
 _STOPPED = "the daemon stopped before the answer"
 _LATE = "no answer before the deadline"
+_Go = asyncio.Task[list[Answer | AssessorError]]
 
 
 class AssessmentStage:
@@ -40,7 +44,8 @@ class AssessmentStage:
         self._hand_on = hand_on
         self._metrics = metrics
         self._clock = clock
-        self._fault = "the model is not loaded yet"
+        self._unloaded = "the model is not loaded yet"
+        self._under_way: dict[AssessmentRequest, _Go] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -55,14 +60,24 @@ class AssessmentStage:
         """Wait until the model is loaded, or known not to load; False when that took too long."""
         return self._ready.wait(timeout)
 
-    def submit(self, request: AssessmentRequest) -> Assessment | None:
-        """Ask; called by the main loop, which is handed the end of what is shed at once. Other ends come later."""
+    @property
+    def fault(self) -> str | None:
+        """What keeps the VLM from answering now, for people; None when nothing is known to."""
+        return self._unloaded if self.model is None else self._assessor.fault
+
+    @property
+    def pending(self) -> int:
+        """How many requests wait or are under way."""
+        return len(self._queue) + len(self._under_way)
+
+    def submit(self, request: AssessmentRequest) -> list[Assessment]:
+        """Ask; called by the main loop, which is handed what ends at once. Other ends come later."""
         self._metrics.count("assessments_asked")
         if not request.within_budget:
-            return self._ended(request, "shed", error="over assessor.per_minute")
-        shed = self._queue.offer(request)
+            return [self._ended(request, "shed", error="over assessor.per_minute")]
+        out = self._queue.offer(request)
         self._call(self._wake)
-        return None if shed is None else self._ended(shed, "shed", error="more urgent incidents came first")
+        return [self._ended(gone, "shed", error=_why_gone(gone, request)) for gone in out]
 
     def stop(self, timeout: float) -> bool:
         """Give up what runs and waits, close the model; False when that took longer than `timeout` seconds."""
@@ -82,62 +97,104 @@ class AssessmentStage:
         tasks = [asyncio.create_task(self._expire()), asyncio.create_task(self._work())]
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
-        for task in [*tasks, stopping]:
+        goes = set(self._under_way.values())
+        for task in [*tasks, stopping, *goes]:
             task.cancel()
         # A fault of ours in one of the tasks ends the stage, and must not pass in silence.
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        for outcome in await asyncio.gather(*tasks, *goes, return_exceptions=True):
             if isinstance(outcome, Exception):
                 _log.error("a fault in the assessment stage", exc_info=outcome)
         await self._assessor.close()
-        while (waiting := self._queue.pop()) is not None:
-            self._end(waiting, "failed", error=_STOPPED)
-        self._ready.set()
-
-    async def _load(self) -> None:
-        try:
-            self.model = await self._assessor.start()
-        except AssessorError as error:
-            self._fault = str(error)
-            _log.error("there will be no assessments: %s", error)
+        for request in [*self._under_way, *self._queue.pop(len(self._queue))]:
+            self._end(request, "failed", error=_STOPPED)
         self._ready.set()
 
     async def _expire(self) -> None:
         while True:
-            for request in self._queue.expired(self._clock.monotonic()):
+            now = self._clock.monotonic()
+            for request in self._queue.expired(now):
                 self._end(request, "expired", error=_LATE)
+            for request, go in list(self._under_way.items()):
+                if request.deadline_at <= now:
+                    self._end(request, "expired", error=_LATE)
+                    if go not in self._under_way.values():
+                        go.cancel()  # nobody waits for any of it any more
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _work(self) -> None:
-        await self._load()
-        while True:
-            request = self._queue.pop()
-            if request is None:
-                self._wake.clear()
-                if not len(self._queue):
-                    await self._wake.wait()
-                continue
-            await self._ask(request)
-
-    async def _ask(self, request: AssessmentRequest) -> None:
-        remaining = request.deadline_at - self._clock.monotonic()
+        """Load the model, then keep as many goes under way as it takes; what waits goes in order of urgency."""
+        loading = asyncio.create_task(self._load())
+        goes: set[asyncio.Task[None]] = set()
         try:
+            while True:
+                self._wake.clear()
+                while (
+                    self._ready.is_set()
+                    and len(goes) < self._assessor.depth
+                    and (batch := self._queue.pop(self._assessor.batch))
+                ):
+                    goes.add(asyncio.create_task(self._ask(batch)))
+                waking = asyncio.create_task(self._wake.wait())
+                done, _ = await asyncio.wait([*goes, waking], return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+                for task in done & goes:
+                    goes.discard(task)
+                    task.result()
+        finally:
+            for task in [loading, *goes]:
+                task.cancel()
+
+    async def _load(self) -> None:
+        """Load the model, and try again where that failed: its weights or its server may come later."""
+        pause = FIRST_PAUSE_SECONDS
+        while self.model is None:
+            try:
+                self.model = await self._assessor.start()
+            except AssessorError as error:
+                self._unloaded = str(error)
+                _log.error("there will be no assessments: %s", error)
+            self._ready.set()
+            self._call(self._wake)
             if self.model is None:
-                raise AssessorError(self._fault)
-            async with asyncio.timeout(max(0.0, remaining)):
-                answer = await self._assessor.assess(request)
-        except TimeoutError:
-            self._end(request, "expired", error=_LATE)
-        except AssessorError as error:
-            self._end(request, "failed", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _ask(self, batch: list[AssessmentRequest]) -> None:
+        """Ask about all requests of a batch; those whose deadline passes meanwhile are ended by `_expire`."""
+        if self.model is None:
+            for request in batch:
+                self._end(request, "failed", error=self._unloaded)
+            return
+        now = self._clock.monotonic()
+        for request in batch:
+            self._metrics.sample("assessment_wait_seconds", now - request.triggered_at)
+        go = asyncio.create_task(self._assessor.assess(batch))
+        self._under_way.update(dict.fromkeys(batch, go))
+        try:
+            outcomes = await go
         except asyncio.CancelledError:
-            self._end(request, "failed", error=_STOPPED)
-            raise
+            if any(request in self._under_way for request in batch):
+                raise  # the stage is stopped, which ends what is under way; else all of it has expired
+            return
+        except Exception as error:  # noqa: BLE001 - a fault of ours over one batch must not end the stage
+            _log.exception("a fault over %d assessments", len(batch))
+            outcomes = [AssessorError(f"a fault of surveil's own: {type(error).__name__}")] * len(batch)
+        for request, outcome in zip(batch, outcomes, strict=True):
+            if request in self._under_way:
+                self._conclude(request, outcome)
+
+    def _conclude(self, request: AssessmentRequest, outcome: Answer | AssessorError) -> None:
+        if self._clock.monotonic() >= request.deadline_at:
+            self._end(request, "expired", error=_LATE)
+        elif isinstance(outcome, AssessorError):
+            self._end(request, "failed", error=str(outcome))
         else:
-            self._end(request, "done", answer=answer)
+            self._end(request, "done", answer=outcome)
 
     def _end(
         self, request: AssessmentRequest, state: AssessmentState, answer: Answer | None = None, error: str | None = None
     ) -> None:
+        self._under_way.pop(request, None)
         self._hand_on(self._ended(request, state, answer, error))
 
     def _ended(
@@ -148,5 +205,14 @@ class AssessmentStage:
         if state == "done":
             self._metrics.sample("assessment_seconds", took)
         why = f": {error}" if error else ""
-        _log.info("camera=%s alert=%s assessment %s after %.1f s%s", request.camera, request.incident, state, took, why)
-        return Assessment(request.incident, request.camera, state, answer, latency_ms=round(took * 1000), error=error)
+        line = f"camera={request.camera} alert={request.incident} look={request.look} assessment {state}"
+        _log.info("%s after %.1f s%s", line, took, why)
+        return Assessment(
+            request.incident, request.camera, state, answer, round(took * 1000), error=error, look=request.look
+        )
+
+
+def _why_gone(gone: AssessmentRequest, request: AssessmentRequest) -> str:
+    if gone.incident == request.incident and gone.look < request.look:
+        return "newer pictures of the same incident took its place"
+    return "more urgent incidents came first"

@@ -11,23 +11,33 @@ CAPACITY = 64
 
 
 class UrgencyQueue:
-    """Waiting requests, the most urgent first. Safe from every thread."""
+    """Waiting requests, the most urgent first, one an incident. Safe from every thread."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._waiting: list[AssessmentRequest] = []
         self._capacity = capacity
         self._lock = threading.Lock()
 
-    def offer(self, request: AssessmentRequest) -> AssessmentRequest | None:
-        """Take in a request; return the one that had to be shed for it, which may be `request` itself."""
-        with self._lock:
-            bisect.insort(self._waiting, request, key=_urgency)
-            return self._waiting.pop() if len(self._waiting) > self._capacity else None
+    def offer(self, request: AssessmentRequest) -> list[AssessmentRequest]:
+        """Take in a request; return those that had to go for it.
 
-    def pop(self) -> AssessmentRequest | None:
-        """Take out the most urgent request; None when nothing waits."""
+        These are an older request of the same incident, whose pictures are out of date, and else, where the queue is
+        full, the least urgent, which may be `request` itself.
+        """
         with self._lock:
-            return self._waiting.pop(0) if self._waiting else None
+            out = [waiting for waiting in self._waiting if waiting.incident == request.incident]
+            if out:
+                self._waiting = [waiting for waiting in self._waiting if waiting.incident != request.incident]
+            bisect.insort(self._waiting, request, key=_urgency)
+            if len(self._waiting) > self._capacity:
+                out.append(self._waiting.pop())
+            return out
+
+    def pop(self, limit: int = 1) -> list[AssessmentRequest]:
+        """Take out the most urgent requests, at most `limit`; [] when nothing waits."""
+        with self._lock:
+            taken, self._waiting = self._waiting[:limit], self._waiting[limit:]
+            return taken
 
     def expired(self, now: float) -> list[AssessmentRequest]:
         """Take out all requests whose deadline is over at monotonic `now`."""

@@ -4,61 +4,97 @@ fault of the model can reach detection from."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from surveil.assess import answer, prompt
+from surveil.assess import answer
+from surveil.assess.breaker import Breaker
+from surveil.assess.memory import Precision
+from surveil.assess.vlm import Question, Said, Shape
+from surveil.clock import Clock
 from surveil.interfaces import AssessorError
-from surveil.messages import Answer, AssessmentRequest, Image
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+PATIENCE_SECONDS = 15.0
+"""A worker that has not moved for so long, while it should, hangs."""
+_LOOK_SECONDS = 0.25
 
 
-class QwenAssessor:
-    """Asks one resident Qwen2.5-VL, one request at a time. Lives on the assessment stage's event loop.
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """Which model lives in this box, and in how much of it.
 
     Args:
         model: a folder with the weights, or a hub name whose files are in the local cache.
-        language: of the answer's sentences (BCP 47).
+        precision: half precision as they come, or four bits.
+        ceiling_gb: the most GPU memory that it may take; None for no ceiling.
+        batch: how many questions it answers in one go.
     """
 
-    def __init__(self, model: str, language: str) -> None:
-        self._model = model
-        self._language = language
+    model: str
+    precision: Precision = "none"
+    ceiling_gb: float | None = None
+    batch: int = 8
+
+
+class _WorkerLost(Exception):
+    """The worker died, hangs, or has no memory left for one question."""
+
+
+class QwenVlm:
+    """A Vlm: one resident Qwen2.5-VL, several questions at a time. Lives on the assessment stage's event loop."""
+
+    def __init__(self, residence: Residence, clock: Clock, patience: float = PATIENCE_SECONDS) -> None:
+        self.batch = residence.batch
+        self.depth = 1
+        self._residence = residence
+        self._clock = clock
+        self._patience = patience
+        self._breaker = Breaker(clock)
         self._name = ""
         self._pool: ProcessPoolExecutor | None = None
         self._restart: asyncio.Task[str] | None = None
+        self._moved = _context().Value("d", 0.0)
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is left alone for a while; None when it is not."""
+        return self._breaker.fault
 
     async def start(self) -> str:
         """Start the worker and load the model in it; return the model's name. Raises AssessorError."""
         self._pool = ProcessPoolExecutor(
-            max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_in_worker
+            max_workers=1, mp_context=_context(), initializer=_in_worker, initargs=(self._moved,)
         )
+        schemas = {shape: answer.schema(shape) for shape in answer.SHAPES}
         try:
-            self._name = await self._run(_load, self._model, answer.schema())
+            self._name = await self._run(_load, self._residence, schemas)
+        except _WorkerLost:
+            await self.close()
+            raise AssessorError(f"the process that loads {self._residence.model} died") from None
         except AssessorError:
             await self.close()
             raise
         return self._name
 
-    async def assess(self, request: AssessmentRequest) -> Answer:
-        """Answer one request; one that finds the worker dead is asked once more of a new one."""
-        try:
-            return await self._ask(request)
-        except BrokenProcessPool:
-            _log.error("camera=%s alert=%s the model's process died", request.camera, request.incident)
-            await self.close()
-        try:
-            return await self._ask(request)
-        except BrokenProcessPool:
-            await self.close()
-            raise AssessorError("the model's process died twice over this request") from None
+    async def say(self, questions: Sequence[Question]) -> list[Said]:
+        """Return what came of each question.
+
+        When the worker is lost over several, each is asked once more alone: so the one that loses it takes no other
+        with it.
+        """
+        said: list[Said] = []
+        for first in range(0, len(questions), self.batch):
+            said += await self._say_batch(questions[first : first + self.batch])
+        return said
 
     async def close(self) -> None:
         """End the worker, also in the middle of an answer."""
@@ -70,22 +106,58 @@ class QwenAssessor:
             return
         workers = list((pool._processes or {}).values())
         for worker in workers:
-            worker.terminate()
+            worker.kill()  # one that hangs in native code does not hear anything gentler
         await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
-    async def _ask(self, request: AssessmentRequest) -> Answer:
-        if self._pool is None or self._restart is not None:
-            await self._restarted()
-        # Decoding and scaling take a while: not on the loop that watches the deadlines.
-        pictures = await asyncio.to_thread(_pictures, request)
-        text = await self._run(
-            _generate,
-            prompt.SYSTEM,
-            prompt.question(request, self._language),
-            pictures,
-            request.deadline_at,
-        )
-        return answer.read(text, self._name)
+    async def _say_batch(self, questions: Sequence[Question]) -> list[Said]:
+        try:
+            return await self._once(questions)
+        except _WorkerLost:
+            return [await self._second_try(question) for question in questions]
+
+    async def _second_try(self, question: Question) -> Said:
+        try:
+            return (await self._once([question]))[0]
+        except _WorkerLost as lost:
+            return AssessorError(f"{lost} over this request")
+
+    async def _once(self, questions: Sequence[Question]) -> list[Said]:
+        """Ask once. Raises _WorkerLost, with the worker ended and the breaker told."""
+        if self._breaker.open:
+            return [AssessorError(f"the model rests: {self._breaker.fault}")] * len(questions)
+        try:
+            if self._pool is None or self._restart is not None:
+                await self._restarted()
+            said: list[Said] = await self._watched(questions)
+        except AssessorError as error:  # it does not load, or failed in a way that leaves it alive
+            self._failed(str(error))
+            return [error] * len(questions)
+        except _WorkerLost as lost:
+            self._failed(str(lost))
+            await self.close()
+            raise
+        self._breaker.worked()
+        return said
+
+    def _failed(self, why: str) -> None:
+        opened = self._breaker.failed(why)
+        _log.error("assessor: %s", f"{why}, {self._breaker.fault}" if opened else why)
+
+    async def _watched(self, questions: Sequence[Question]) -> list[Said]:
+        """Wait for the worker's answers for as long as it moves."""
+        running = asyncio.ensure_future(self._run(_generate, list(questions)))
+        began = self._clock.monotonic()
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=_LOOK_SECONDS)
+                still = self._clock.monotonic() - max(began, self._moved.value)
+                if not running.done() and still > self._patience:
+                    raise _WorkerLost("the model's process hung")
+            return running.result()
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, AssessorError, _WorkerLost):
+                await running
 
     async def _restarted(self) -> None:
         """Wait for a new worker. Loading takes as long as it takes: a request that gives up does not stop it."""
@@ -98,50 +170,35 @@ class QwenAssessor:
                 self._restart = None
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Run `call` in the worker. Raises AssessorError for its faults, BrokenProcessPool for its death."""
+        """Run `call` in the worker. Raises AssessorError for its faults, _WorkerLost for its end."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
         except BrokenProcessPool:
-            if call is _load:
-                raise AssessorError(f"the process that loads {self._model} died") from None
-            raise
+            raise _WorkerLost("the model's process died") from None
+        except MemoryError:
+            raise _WorkerLost("the model ran out of memory") from None
         except AssessorError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the model raised ends this request, not the daemon
-            raise AssessorError(
-                f"the model failed: {str(error).splitlines()[0] if str(error) else error!r}"[:200]
-            ) from None
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise AssessorError(f"the model failed: {first}"[:200]) from None
 
 
-def _pictures(request: AssessmentRequest) -> list[Image]:
-    try:
-        return [keyframe.image() for keyframe in request.keyframes]
-    except Exception as error:  # noqa: BLE001 - whatever a decoder raises ends this request, not the stage
-        raise AssessorError(f"a picture cannot be made: {type(error).__name__}") from None
-
-
-def is_here(model: str) -> bool:
-    """Return whether a model is on this machine: a folder, or a hub name in the local cache."""
-    if os.path.isdir(model):  # noqa: PTH112 - Path raises over a name that is too long
-        return True
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return isinstance(try_to_load_from_cache(model, "config.json"), str)
-    except HFValidationError:
-        return False
+def _context() -> multiprocessing.context.SpawnContext:
+    return multiprocessing.get_context("spawn")
 
 
 # What follows runs in the worker process, the only one that imports torch for the VLM.
 
 
-def _in_worker() -> None:
+def _in_worker(moved: Any) -> None:
     """Outlive a Ctrl-C, which is the parent's to answer, and never outlive the parent."""
     import signal
     import threading
     from multiprocessing import connection, parent_process
 
+    global _moved  # noqa: PLW0603 - one process, one model; this is its sign of life
+    _moved = moved
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
@@ -154,13 +211,16 @@ def _in_worker() -> None:
         threading.Thread(target=follow, name="follow-parent", daemon=True).start()
 
 
-def _load(model: str, schema: dict[str, Any]) -> str:
+_moved: Any = None
+
+
+def _load(residence: Residence, schemas: dict[Shape, Any]) -> str:
     from surveil.assess import qwen_model
 
-    return qwen_model.load(model, schema)
+    return qwen_model.load(residence, schemas, _moved)
 
 
-def _generate(system: str, question: str, images: list[Image], deadline_at: float) -> str:
+def _generate(questions: list[Question]) -> list[Said]:
     from surveil.assess import qwen_model
 
-    return qwen_model.generate(system, question, images, deadline_at)
+    return [*qwen_model.generate(questions)]

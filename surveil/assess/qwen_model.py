@@ -1,10 +1,12 @@
-"""The model itself, as it lives in the worker process: loaded once, its answer held to a grammar."""
+"""The model itself, as it lives in the worker process: loaded once, its answers held to a grammar."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +17,155 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import numpy as np
 import torch
 import xgrammar
-from transformers import AutoConfig, AutoProcessor, Qwen2_5_VLForConditionalGeneration
+from transformers import (
+    AutoConfig,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    StoppingCriteria,
+)
+from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
+from surveil.assess import vlm
+from surveil.assess.qwen import Residence
+from surveil.assess.vlm import Question, Shape
 from surveil.interfaces import AssessorError
-from surveil.messages import Image
 
-MAX_NEW_TOKENS = 2048
+_log = logging.getLogger(__name__)
+MAX_NEW_TOKENS = 512
 """A backstop only: the grammar's own bounds end an answer, after some 120 tokens of a real model."""
+MAX_NEW_BYTES = 2048
+"""The same for a small tokenizer, whose tokens are little more than bytes."""
+_SMALL_VOCABULARY = 10_000
+_LONGEST_PICTURES = ((560, 672),) * 4 + ((392, 392),)
+"""The most that a question shows (`trigger.keyframes`): four of 480 tokens and a closer view of 196."""
+_TRIAL_TOKENS = 48
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
+class _Pulse(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped to us
+    """Stops nothing: shows the parent with every token that this process moves."""
+
+    def __init__(self, moved: Any) -> None:
+        self._moved = moved
+
+    def __call__(self, input_ids: Any, _scores: Any, **_kwargs: Any) -> Any:
+        self.beat()
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+    def beat(self) -> None:
+        if self._moved is not None:
+            self._moved.value = time.monotonic()
+
+
 class _Resident:
     """The loaded model and what belongs to it."""
 
-    def __init__(self, folder: str, schema: dict[str, Any]) -> None:
+    def __init__(self, residence: Residence, schemas: dict[Shape, Any], moved: Any) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        # Half precision where the hardware computes in it; on a CPU that would only be slower.
-        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        self.processor = AutoProcessor.from_pretrained(folder)
-        # device_map: straight to the GPU, since the host of a small box has not the memory for a copy.
-        self.model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, device_map=self.device)
+        if self.device == "cuda" and residence.ceiling_gb is not None:
+            total = torch.cuda.get_device_properties(0).total_memory / 1e9
+            torch.cuda.set_per_process_memory_fraction(min(1.0, residence.ceiling_gb / total))
+        self.processor = AutoProcessor.from_pretrained(residence.model)
+        # Each sequence of a batch must end where its answer begins.
+        self.processor.tokenizer.padding_side = "left"
+        self.model = _weights(residence, self.device)
         self.model.eval()
+        self.pulse = _Pulse(moved)
+        self.static_cache = False
         size = self.model.config.get_text_config().vocab_size
+        self.max_new_tokens = MAX_NEW_TOKENS if size > _SMALL_VOCABULARY else MAX_NEW_BYTES
         vocabulary = xgrammar.TokenizerInfo.from_huggingface(self.processor.tokenizer, vocab_size=size)
         compiler = xgrammar.GrammarCompiler(vocabulary)
         # any_whitespace: a small model loops on blanks for ever where the grammar lets it.
-        self.grammar = compiler.compile_json_schema(json.dumps(schema), any_whitespace=False)
+        self.grammars = {
+            shape: compiler.compile_json_schema(json.dumps(schema), any_whitespace=False)
+            for shape, schema in schemas.items()
+        }
+
+    @property
+    def precision(self) -> str:
+        """How the weights are kept, for people."""
+        quantized = getattr(self.model, "is_quantized", False)
+        return "nf4" if quantized else str(self.model.dtype).removeprefix("torch.")
+
+    def answer(self, questions: Sequence[Question], max_new_tokens: int | None = None) -> list[str]:
+        """Return the model's texts; half the batch at a time where the whole does not fit into memory."""
+        self.pulse.beat()
+        try:
+            return self._generated(questions, max_new_tokens or self.max_new_tokens)
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if len(questions) == 1:
+                raise MemoryError from None
+        half = len(questions) // 2
+        return [*self.answer(questions[:half], max_new_tokens), *self.answer(questions[half:], max_new_tokens)]
+
+    def _generated(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
+        inputs = self._inputs(questions)
+        left = max(question.deadline_at for question in questions) - time.monotonic()
+        grammars = [self.grammars[question.shape] for question in questions]
+        # A compiled step is for one size of batch, so several questions go without.
+        how = {"cache_implementation": "static"} if self.static_cache and len(questions) == 1 else {}
+        with torch.inference_mode():
+            tokens = self.model.generate(
+                **inputs,
+                **how,
+                max_new_tokens=max_new_tokens,
+                max_time=max(0.1, left),
+                do_sample=False,
+                logits_processor=[xgrammar.contrib.hf.LogitsProcessor(grammars)],
+                stopping_criteria=[self.pulse],
+            )
+        said = tokens[:, inputs["input_ids"].shape[1] :]
+        return [str(text) for text in self.processor.tokenizer.batch_decode(said, skip_special_tokens=True)]
+
+    def _inputs(self, questions: Sequence[Question]) -> Any:
+        pictures = [np.ascontiguousarray(image[:, :, ::-1]) for question in questions for image in question.pictures]
+        return self.processor(
+            text=[_conversation(self.processor, question) for question in questions],
+            images=pictures or None,
+            return_tensors="pt",
+            padding=True,
+            do_resize=False,
+        ).to(self.device)
+
+    def warm_up(self) -> None:
+        """Answer once, the longest question there can be on a GPU; there keep the static cache if it pays."""
+        if self.device != "cuda":
+            self.answer([_trial(((56, 56),))], 4)
+            return
+        longest = _trial(_LONGEST_PICTURES)
+        self.answer([longest], _TRIAL_TOKENS)
+        dynamic = self._timed(longest)
+        try:
+            self.static_cache = True
+            self.answer([longest])  # sizes the cache for good
+            self.answer([longest], _TRIAL_TOKENS)  # and compiles
+            static = self._timed(longest)
+        except Exception as error:  # noqa: BLE001 - a compiler that fails in whatever way is one that does not pay
+            _log.info("the static cache is left out: %s", type(error).__name__)
+            self.static_cache = False
+            return
+        self.static_cache = static < dynamic
+        _log.info("%d tokens take %.2f s with a static cache, %.2f s without", _TRIAL_TOKENS, static, dynamic)
+
+    def _timed(self, question: Question) -> float:
+        began = time.monotonic()
+        self.answer([question], _TRIAL_TOKENS)
+        return time.monotonic() - began
 
 
 _resident: _Resident | None = None
 
 
-def load(model: str, schema: dict[str, Any]) -> str:
+def load(residence: Residence, schemas: dict[Shape, Any], moved: Any = None) -> str:
     """Load and warm up; return the name that answers carry. Raises AssessorError."""
     global _resident  # noqa: PLW0603 - one process, one model; this is where it lives
+    model = residence.model
     try:
         kind = AutoConfig.from_pretrained(model).model_type
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise over a folder is told as one line
@@ -59,69 +173,84 @@ def load(model: str, schema: dict[str, Any]) -> str:
     if kind != "qwen2_5_vl":
         raise AssessorError(f"{model} is a model of the kind {kind}, not Qwen2.5-VL")
     try:
-        _resident = _Resident(model, schema)
-        generate("Warm up.", "Answer.", [np.zeros((56, 56, 3), np.uint8)], time.monotonic() + 600, max_new_tokens=4)
+        _resident = _Resident(residence, schemas, moved)
+        _resident.warm_up()
+    except (torch.cuda.OutOfMemoryError, MemoryError):
+        raise AssessorError(
+            f"{model} does not fit into the free GPU memory; free some, or say assessor.quantize: nf4"
+        ) from None
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise over a folder is told as one line
         raise AssessorError(_why_not(model, error)) from None
-    precision = str(_resident.model.dtype).removeprefix("torch.")
-    return f"{Path(model).name}@{precision}"
+    return f"{Path(model).name}@{_resident.precision}"
 
 
-def generate(
-    system: str, question: str, images: list[Image], deadline_at: float, max_new_tokens: int = MAX_NEW_TOKENS
-) -> str:
-    """Return the model's text for one question.
+def generate(questions: Sequence[Question]) -> list[str]:
+    """Return the model's texts, one a question; those whose deadline is over are cut off where they are.
 
-    Args:
-        images: in the order in which they are shown; blue first, sides multiples of 28 pixels.
-        deadline_at: monotonic seconds, the same in all processes of a machine; nobody waits for an answer after.
-
-    Raises AssessorError. Ends the process after a CUDA fault, which would break every later answer too.
+    Raises AssessorError, and MemoryError where not even one question fits. Ends the process after a CUDA fault, which
+    would break every later answer too.
     """
-    here = _resident
-    if here is None:
+    if _resident is None:
         raise AssessorError("the model is not loaded")
-    left = deadline_at - time.monotonic()
-    if left <= 0:
-        raise AssessorError("the deadline was over before the model was free")
-    pictures = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
-    inputs = here.processor(
-        text=[_conversation(here.processor, system, question, len(pictures))],
-        images=pictures or None,
-        return_tensors="pt",
-        do_resize=False,
-    ).to(here.device)
     try:
-        with torch.inference_mode():
-            tokens = here.model.generate(
-                **inputs,
-                max_new_tokens=max_new_tokens,
-                max_time=left,
-                do_sample=False,
-                logits_processor=[xgrammar.contrib.hf.LogitsProcessor(here.grammar)],
-            )
-    except torch.cuda.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        raise AssessorError("the GPU has not enough free memory for this answer") from None
+        return _resident.answer(questions)
     except RuntimeError as error:
         if "CUDA error" in str(error):
             os._exit(1)
         raise
-    answer = tokens[0, inputs["input_ids"].shape[1] :]
-    return str(here.processor.tokenizer.decode(answer, skip_special_tokens=True))
 
 
-def _conversation(processor: Any, system: str, question: str, pictures: int) -> str:
+def _weights(residence: Residence, device: str) -> Any:
+    # Half precision where the hardware computes in it; on a CPU that would only be slower.
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=dtype,
+        # What sees and what speaks stays exact: the vision tower suffers most from four bits, and the head is small.
+        llm_int8_skip_modules=["visual", "lm_head"],
+    )
+    return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        residence.model,
+        dtype=dtype,
+        # Straight to the GPU, since the host of a small box has not the memory for a copy.
+        device_map=device,
+        attn_implementation="flash_attention_2" if device == "cuda" and is_flash_attn_2_available() else "sdpa",
+        quantization_config=four_bits if residence.precision == "nf4" else None,
+    )
+
+
+def _trial(sides: Sequence[tuple[int, int]]) -> Question:
+    pictures = tuple(np.zeros((*side, 3), np.uint8) for side in sides)
+    return Question("Warm up.", pictures, "Answer. " * 200, "answer", time.monotonic() + 600)
+
+
+def _conversation(processor: Any, question: Question) -> str:
     """Return the chat in Qwen2.5-VL's own form, which a folder without a chat template does not bring."""
     if processor.chat_template is None:
-        vision = "<|vision_start|><|image_pad|><|vision_end|>" * pictures
-        return (
-            f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{vision}{question}<|im_end|>\n"
-            "<|im_start|>assistant\n"
-        )
-    content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
-    chat = [{"role": "system", "content": [{"type": "text", "text": system}]}, {"role": "user", "content": content}]
+        return _plain_conversation(question)
+    content = [*({"type": "image"} for _ in question.pictures), {"type": "text", "text": question.text}]
+    chat = [
+        {"role": "system", "content": [{"type": "text", "text": question.system}]},
+        {"role": "user", "content": content},
+    ]
+    if question.refused is not None:
+        said, why = question.refused
+        chat += [
+            {"role": "assistant", "content": [{"type": "text", "text": said}]},
+            {"role": "user", "content": [{"type": "text", "text": vlm.complaint(why)}]},
+        ]
     return str(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+
+def _plain_conversation(question: Question) -> str:
+    vision = "<|vision_start|><|image_pad|><|vision_end|>" * len(question.pictures)
+    turns = [("system", question.system), ("user", vision + question.text)]
+    if question.refused is not None:
+        said, why = question.refused
+        turns += [("assistant", said), ("user", vlm.complaint(why))]
+    spoken = "".join(f"<|im_start|>{who}\n{what}<|im_end|>\n" for who, what in turns)
+    return f"{spoken}<|im_start|>assistant\n"
 
 
 def _why_not(model: str, error: Exception) -> str:

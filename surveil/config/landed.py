@@ -20,14 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("assessor", "backend"): _is("auto", "qwen", "none"),
-    ("assessor", "quantize"): _is("auto", "none"),
-    ("assessor", "memory_gb"): _is("auto"),
-    ("assessor", "urls"): _is(()),
-    ("assessor", "api_key"): _is(None),
-    ("assessor", "allow_remote"): _is(False),
-    ("assessor", "reassess_after"): _is(None),
-    ("assessor", "prompt"): _is(None),
     ("mqtt", "embedded"): _is(False),
     ("mqtt", "version"): _is("auto", 5, "5"),
     ("mqtt", "tls"): _is(None),

@@ -16,12 +16,15 @@ from pydantic_core import ErrorDetails
 
 from surveil.config.document import ConfigError, Document, Key, Problem, parse
 from surveil.config.landed import not_landed
+from surveil.config.network import NOT_PRIVATE, is_remote
 from surveil.config.rules import NAME_PATTERN
-from surveil.config.settings import Config, Detector
+from surveil.config.settings import Assessor, Config, Detector
 
 _YOLO_NAME = re.compile(r"yolo(v\d{1,2}|\d{1,2})[a-z](\.pt)?")
 _MODELS = (".pt", ".onnx", ".engine", "_openvino_model")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+MAX_WORDING = 8_000
+"""Characters: some 2,000 tokens, as many as four keyframes."""
 
 
 def load(file: Path) -> Config:
@@ -118,6 +121,7 @@ def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...
         yield ("mqtt", "password"), "needs a username: beside it"
     yield from _model_files(config)
     yield from _unknown_labels(config)
+    yield from _assessor(config.assessor)
 
 
 def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -132,6 +136,25 @@ def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     hub_name = _HUB_NAME.fullmatch(model) and not os.path.isdir(model.split("/", maxsplit=1)[0])
     if config.assessor.backend == "qwen" and not os.path.exists(model) and not hub_name:
         yield ("assessor", "model"), f"there is no folder {model}"
+
+
+def _assessor(assessor: Assessor) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Yield what the assessor's keys say that cannot be, as far as it can be known without asking anybody."""
+    if assessor.backend == "openai" and not assessor.urls:
+        yield ("assessor", "backend"), "openai needs urls: beside it, one or more ending in /v1"
+    for number, url in enumerate(assessor.urls):
+        if not assessor.allow_remote and is_remote(url):
+            yield ("assessor", "urls", number), f"is {NOT_PRIVATE} allow_remote: true"
+    if assessor.prompt is not None:
+        try:
+            wording = Path(assessor.prompt).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            yield ("assessor", "prompt"), f"{assessor.prompt} is not UTF-8 text"
+        except OSError as error:
+            yield ("assessor", "prompt"), f"{assessor.prompt} cannot be read: {error.strerror}"
+        else:
+            if not 20 <= len(wording) <= MAX_WORDING:
+                yield ("assessor", "prompt"), f"{assessor.prompt} should hold 20 to {MAX_WORDING} characters"
 
 
 def _unknown_labels(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -165,9 +165,10 @@ class Assessor(Strict):
     allow_remote: bool = False
     deadline: Annotated[float, Field(ge=1, le=600)] = 20.0
     per_minute: Annotated[int, Field(ge=1, le=600)] | None = 3
-    reassess_after: Annotated[float, Field(ge=10, le=86_400)] | None = None
+    reassess_after: Annotated[float, Field(ge=10, le=86_400)] | None = 120.0
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
-    prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    views: Literal["auto", "always", "never"] = "auto"
 
 
 class Alerts(Strict):

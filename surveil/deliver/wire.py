@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from surveil.clock import utc_text
 from surveil.config import Config
-from surveil.messages import Alert, AssessmentState, EndReason, Kind, Phase, Subject, Verdict
+from surveil.messages import Alert, AssessmentState, EndReason, Flag, Kind, Phase, Subject, Verdict
 
 SCHEMA = "surveil.alert/1"
 LevelName = Literal["none", "low", "medium", "high", "critical"]
@@ -29,7 +29,12 @@ class WireRisk(_Wire):
 
 
 class WireAssessment(_Wire):
-    """What the VLM said, or why there is nothing from it."""
+    """What the VLM said, or why there is nothing from it.
+
+    `flags` are doubts: `counts_differ` from the detector's and `not_detected` by it, `text_instructs` (writing in the
+    picture that talks to a model), `views_differ` (further looks at the same pictures came to other levels). An `error`
+    beside an answer says that a later look at the same incident came to nothing.
+    """
 
     state: AssessmentState
     verdict: Verdict | None = None
@@ -42,6 +47,7 @@ class WireAssessment(_Wire):
     model: str | None = None
     latency_ms: int | None = None
     error: str | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 class WireObject(_Wire):
@@ -176,6 +182,7 @@ def _assessment(alert: Alert) -> WireAssessment:
         scene_text=answer.scene_text,
         confidence=answer.confidence,
         model=answer.model,
+        flags=answer.flags,
         **state,
     )
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from surveil.messages import (
     Alert,
+    Answer,
     Assessment,
+    AssessmentState,
     EndReason,
     Finding,
-    Frame,
     Kind,
     Level,
+    Observation,
     Phase,
     Picture,
     Risk,
@@ -26,8 +28,9 @@ MAX_SUBJECTS = 50
 _NO_ANSWER = frozenset({"failed", "expired", "shed"})
 _KINDS: tuple[Kind, ...] = ("person", "object", "anomaly")
 """An incident is the first of these that any of its findings is."""
-_VLM_CEILING = Level.critical - 1
-"""A VLM's score ends below `critical`, which only rules can say."""
+SETTLE_SECONDS = 1.0
+"""How long an incident, or a rise of its floor, is watched for better views before the VLM is asked; the alert itself
+does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Incident:
         self.rev = 0
         self.shortlist = Shortlist()
         self.assessment = Assessment(ident, camera, "pending")
-        self.asked = False
+        self.asked = 0
         self.end_reason: EndReason | None = None
         self._previous = previous.id if previous else None
         self._notify_at = notify_at
@@ -68,6 +71,11 @@ class Incident:
         self._rules: dict[str, str] = {}
         self._longest: dict[str, float] = {}
         self._floor = Level.none
+        self._rose_at = began.at
+        self._asked_at = began.at
+        self._asked_floor = Level.none
+        self._heard = 0
+        self._raised: int | None = None
         self._subjects: dict[int, Subject] = {}
         self._changed: dict[str, None] = {}
         self._told_slow_at = began.at
@@ -96,14 +104,17 @@ class Incident:
     @property
     def risk(self) -> Risk:
         """The rules' floor, or what the VLM raised it to; never below the floor."""
-        answer = self.assessment.answer
-        score = 0 if answer is None else min(answer.score, _VLM_CEILING)
-        if score > self._floor:
-            return Risk(Level.of(score), score, "vlm", self._floor)
-        return Risk(self._floor, int(self._floor), "rules", self._floor)
+        return Risk.of(self._floor, self._raised)
 
-    def add(self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame | None, now: Moment) -> None:
-        """Take in what the rules found at one moment, and whom; `frame` is None where no picture showed it."""
+    @property
+    def awaits(self) -> bool:
+        """Whether an assessment is still to come."""
+        return self.assessment.state == "pending" or self.asked > self._heard
+
+    def add(
+        self, findings: Sequence[Finding], subjects: Sequence[Subject], seen: Observation | None, now: Moment
+    ) -> None:
+        """Take in what the rules found at one moment, and whom; `seen` is None where no picture showed it."""
         self.last_finding = now
         for finding in findings:
             if finding.rule not in self._rules:
@@ -115,11 +126,14 @@ class Incident:
             self._kinds.add(finding.kind)
             if finding.severity > self._floor:
                 self._floor = finding.severity
+                self._rose_at = now.at
                 self._changed["risk"] = None
         for subject in subjects:
             self._add_subject(subject)
-        if frame is not None:
-            self.shortlist.consider(frame, subjects)
+        if seen is not None:
+            told = {subject.track for subject in subjects}
+            others = [track for track in seen.tracks if track.id not in told]
+            self.shortlist.consider(seen.frame, subjects, others)
 
     def _add_subject(self, subject: Subject) -> None:
         known = self._subjects.get(subject.track)
@@ -131,13 +145,59 @@ class Incident:
             self._changed["zones"] = None
         self._subjects[subject.track] = subject
 
+    def wants_look(self, at: float, reassess_after: float | None) -> float | None:
+        """Return the monotonic moment since which a look of the VLM is wanted; None while none is.
+
+        The first one is wanted when the incident has settled, another when its floor has risen, or when it goes on and
+        the last question is `reassess_after` seconds old.
+        """
+        if self.assessment.state == "disabled":
+            return None
+        if not self.asked or self._floor > self._asked_floor:
+            since = self._rose_at if self.asked else self.began.at
+            return since if at - since >= SETTLE_SECONDS else None
+        if reassess_after is None or self.awaits or self.last_finding.at - self._asked_at < reassess_after:
+            return None
+        return at
+
+    def ask(self, at: float) -> int:
+        """Note that the VLM is asked now; return the number of this look."""
+        self.asked += 1
+        self._asked_at, self._asked_floor = at, self._floor
+        self.shortlist.renew()
+        return self.asked
+
+    def hears(self, assessment: Assessment) -> bool:
+        """Take in how a question about this incident ended; return whether that changes anything.
+
+        An answer stands until a newer one; of several questions under way, only the last may end without one.
+        """
+        if assessment.look <= self._heard:
+            return False
+        if assessment.state != "done" and assessment.look < self.asked:
+            return False
+        self._heard = assessment.look
+        self.assessed(assessment)
+        return True
+
     def assessed(self, assessment: Assessment) -> None:
         """Take in how the assessment ended."""
         before = self.risk
+        if assessment.answer is None and self.assessment.answer is not None:
+            why = f"asked again, {assessment.state}: {assessment.error or 'no reason given'}"
+            assessment = replace(self.assessment, error=why)
+        elif assessment.answer is not None:
+            self._raised = self._standing_score(assessment.answer)
         self.assessment = assessment
         self._changed["assessment"] = None
         if self.risk != before:
             self._changed["risk"] = None
+
+    def _standing_score(self, answer: Answer) -> int:
+        """Return the score that counts: nothing is lowered by an answer that writing in the picture may have given."""
+        if "text_instructs" in answer.flags and self._raised is not None:
+            return max(answer.score, self._raised)
+        return answer.score
 
     def fresh_picture(self) -> Picture | None:
         """Return what makes the best view so far at the camera's size; None when it was given already."""
@@ -200,6 +260,7 @@ class Incident:
         self._told_unanswered |= unanswered
         return rises or unanswered
 
-    def expire(self) -> None:
-        """Give up on an assessment that never came back."""
-        self.assessed(replace(self.assessment, state="expired", error="no answer before the incident's end"))
+    def give_up(self, state: AssessmentState, error: str) -> None:
+        """Stop waiting for an assessment that has not come back."""
+        self._heard = self.asked
+        self.assessed(Assessment(self.id, self.camera, state, error=error))

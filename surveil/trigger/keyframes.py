@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from surveil.messages import Box, Frame, Image, Keyframe, Picture, Subject
+from surveil.messages import Box, Frame, Image, Keyframe, Picture, Subject, Track
 
 KEYFRAMES = 4
 SPACING_SECONDS = 0.4
@@ -29,6 +29,7 @@ _NOBODY = 0.01
 class _Candidate:
     frame: Frame
     subjects: tuple[Subject, ...]
+    others: tuple[Track, ...]
     score: float
 
 
@@ -41,9 +42,13 @@ class Shortlist:
 
     def __init__(self) -> None:
         self._best: dict[int, _Candidate] = {}
+        self._before: _Candidate | None = None
 
-    def consider(self, frame: Frame, subjects: Sequence[Subject]) -> None:
-        """Keep `frame` if it shows its subjects better than what is kept of its stretch of time."""
+    def consider(self, frame: Frame, subjects: Sequence[Subject], others: Sequence[Track] = ()) -> None:
+        """Keep `frame` if it shows its subjects better than what is kept of its stretch of time.
+
+        `others` is what else was seen in it.
+        """
         best, score = max(
             ((subject, view_score(subject)) for subject in subjects), key=lambda of: of[1], default=(None, _NOBODY)
         )
@@ -57,22 +62,36 @@ class Shortlist:
             return
         # The one that is seen best comes first: a closer view is one of them.
         in_order = sorted(subjects, key=lambda subject: subject is not best)
-        self._best[stretch] = _Candidate(frame, tuple(in_order), score)
+        self._best[stretch] = _Candidate(frame, tuple(in_order), tuple(others), score)
         if len(self._best) > _STRETCHES:
             del self._best[min(self._best, key=lambda key: self._best[key].score)]
 
     def best(self) -> Frame | None:
-        """Return the best frame; None when nothing was considered yet."""
-        return max(self._best.values(), key=lambda c: c.score).frame if self._best else None
+        """Return the best frame of all that were considered; None when nothing was yet."""
+        best = self._champion()
+        return None if best is None else best.frame
+
+    def renew(self) -> None:
+        """Begin anew for another look: keyframes come from what is considered from now on."""
+        self._before = self._champion()
+        self._best = {}
+
+    def _champion(self) -> _Candidate | None:
+        before = [] if self._before is None else [self._before]
+        return max([*before, *self._best.values()], key=lambda c: c.score, default=None)
 
     def keyframes(self) -> tuple[Keyframe, ...]:
-        """Return at most KEYFRAMES views, the oldest first, within the VLM's token budget, and maybe a closer one."""
+        """Return at most KEYFRAMES views, the oldest first, within the VLM's token budget, and maybe a closer one.
+
+        They are of the time since the last `renew`, where there is anything.
+        """
         chosen: list[_Candidate] = []
-        for candidate in sorted(self._best.values(), key=lambda c: -c.score):
+        known = list(self._best.values()) or ([] if self._before is None else [self._before])
+        for candidate in sorted(known, key=lambda c: -c.score):
             if all(abs(candidate.frame.at - c.frame.at) >= SPACING_SECONDS for c in chosen):
                 chosen.append(candidate)
         in_time = sorted(chosen[:KEYFRAMES], key=lambda c: c.frame.at)
-        views = [Keyframe(c.frame.at, _small(c.frame.full), c.subjects) for c in in_time]
+        views = [Keyframe(c.frame.at, _small(c.frame.full), c.subjects, c.others) for c in in_time]
         return (*views, *(_closer(best) for best in chosen[:1] if _is_small(best)))
 
 
@@ -97,15 +116,17 @@ def _is_small(candidate: _Candidate) -> bool:
 def _closer(candidate: _Candidate) -> Keyframe:
     """Return a closer view of a candidate's first subject, which is the one that is seen best."""
     subject = candidate.subjects[0]
+    height, width = candidate.frame.image.shape[:2]
+    region = around(subject.box, width / height)
 
     def crop() -> Image:
         whole = candidate.frame.full()
         height, width = whole.shape[:2]
-        x1, y1, x2, y2 = around(subject.box, width / height)
+        x1, y1, x2, y2 = region
         cut = whole[int(y1 * height) : int(np.ceil(y2 * height)), int(x1 * width) : int(np.ceil(x2 * width))]
         return within_budget(np.ascontiguousarray(cut), CLOSER_PIXELS)
 
-    return Keyframe(candidate.frame.at, crop, (subject,), closer=True)
+    return Keyframe(candidate.frame.at, crop, (subject,), region=region)
 
 
 def around(box: Box, aspect: float) -> Box:

@@ -15,18 +15,17 @@ from surveil.messages import (
     EndReason,
     Facts,
     Finding,
-    Frame,
     Level,
+    Observation,
     Subject,
 )
 from surveil.trigger.cooldown import Cooldowns
 from surveil.trigger.identity import Entropy, ulid
 from surveil.trigger.incidents import Incident, Moment
 
-SETTLE_SECONDS = 1.0
-"""How long an incident is watched for better views before the VLM is asked; the alert itself does not wait."""
 END_GRACE_SECONDS = 15.0
 _MAX_CLOSING = 100
+_NEVER = "no answer before the incident's end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class Terms:
     deadline: float
     per_minute: int | None
     assesses: bool
+    reassess_after: float | None = None
 
 
 class Budget:
@@ -77,9 +77,9 @@ class Lane:
         self._closing: deque[Incident] = deque()
 
     def found(
-        self, findings: Sequence[Finding], subjects: Sequence[Subject], frame: Frame | None, now: Moment
+        self, findings: Sequence[Finding], subjects: Sequence[Subject], seen: Observation | None, now: Moment
     ) -> list[Decision]:
-        """Take in what the rules found at one moment, at least one finding; `frame` is where it shows."""
+        """Take in what the rules found at one moment, at least one finding; `seen` is where it shows."""
         decisions: list[Decision] = []
         incident = self._open
         if incident is not None and now.at - incident.began.at >= self._terms.max_length:
@@ -90,8 +90,8 @@ class Lane:
                 return []
             incident = self._begin(now, previous=None)
         self._open = incident
-        incident.add(findings, subjects, frame, now)
-        if frame is None and incident.rev == 0 and incident.assessment.state == "pending":
+        incident.add(findings, subjects, seen, now)
+        if seen is None and incident.rev == 0 and incident.assessment.state == "pending":
             # A camera without pictures has none to show to a VLM.
             incident.assessment = Assessment(incident.id, incident.camera, "disabled", error="there is no picture")
         if incident.rev == 0:
@@ -110,8 +110,7 @@ class Lane:
     def assessed(self, assessment: Assessment, now: Moment) -> list[Decision]:
         """Take in how a request ended; one that ended already is not told twice."""
         for incident in [*self._closing, *([self._open] if self._open else [])]:
-            if incident.id == assessment.incident and incident.assessment.state == "pending":
-                incident.assessed(assessment)
+            if incident.id == assessment.incident and incident.hears(assessment):
                 return self._told(incident, now)
         return []
 
@@ -119,11 +118,10 @@ class Lane:
         """End whatever is open, now."""
         decisions: list[Decision] = []
         if self._open is not None:
-            self._open.asked = True  # too late to ask
-            decisions += self._close(self._open, reason, now)
+            decisions += self._close(self._open, reason, now, ask=False)
         for incident in list(self._closing):
-            if incident.assessment.state == "pending":
-                incident.assessed(Assessment(incident.id, incident.camera, "failed", error=error))
+            if incident.awaits:
+                incident.give_up("failed", error)
             decisions += self._finish(incident, now)
         return decisions
 
@@ -151,27 +149,29 @@ class Lane:
         if now.at - incident.last_finding.at >= self._terms.linger:
             return self._close(incident, "quiet" if present else "camera_lost", now)
         decisions = []
-        if not incident.asked and now.at - incident.began.at >= SETTLE_SECONDS:
-            decisions += self._ask(incident, now)
+        since = incident.wants_look(now.at, self._terms.reassess_after)
+        if since is not None:
+            decisions += self._ask(incident, since, now)
         if incident.has_news(now.at):
             decisions += self._told(incident, now)
         return decisions
 
-    def _ask(self, incident: Incident, now: Moment) -> list[Decision]:
-        incident.asked = True
-        if incident.assessment.state != "pending":
-            return []
-        began = incident.began.at
+    def _ask(self, incident: Incident, since: float, now: Moment) -> list[Decision]:
+        """Ask the VLM about an incident as it has been `since` a moment; another look waits until it is affordable."""
         affordable = self._budget.allows(incident.floor, now.at)
+        if incident.asked and not affordable:
+            return []
+        keyframes = incident.shortlist.keyframes() if affordable else ()
         request = AssessmentRequest(
             incident=incident.id,
             camera=incident.camera,
             floor=incident.floor,
-            triggered_at=began,
-            deadline_at=began + self._terms.deadline,
-            keyframes=incident.shortlist.keyframes() if affordable else (),
+            triggered_at=since,
+            deadline_at=since + self._terms.deadline,
+            keyframes=keyframes,
             facts=self._facts(incident),
             within_budget=affordable,
+            look=incident.ask(now.at),
         )
         return [Decision(request=request)]
 
@@ -179,23 +179,25 @@ class Lane:
         local = datetime.fromtimestamp(incident.began.wall, ZoneInfo(self._terms.timezone))
         return Facts(self._terms.title, self._terms.context, f"{local:%A %H:%M}", incident.reasons)
 
-    def _close(self, incident: Incident, reason: EndReason, now: Moment) -> list[Decision]:
+    def _close(self, incident: Incident, reason: EndReason, now: Moment, ask: bool = True) -> list[Decision]:
         self._open = None
         incident.close(reason)
         self._cooldowns.begin(incident)
         self._closing.append(incident)
-        decisions = [] if incident.asked else self._ask(incident, now)
-        if len(self._closing) > _MAX_CLOSING:
-            self._closing[0].expire()
+        decisions = []
+        if ask and not incident.asked and incident.awaits:
+            decisions += self._ask(incident, incident.began.at, now)
+        if len(self._closing) > _MAX_CLOSING and self._closing[0].awaits:
+            self._closing[0].give_up("expired", _NEVER)
         return decisions + self._finish(incident, now)
 
     def _finish(self, incident: Incident, now: Moment) -> list[Decision]:
         """Send an ended incident's last message, once its assessment is there or has had its time."""
         patience = max(self._terms.linger, self._terms.deadline) + END_GRACE_SECONDS
-        if incident.assessment.state == "pending":
+        if incident.awaits:
             if now.at - incident.last_finding.at < patience:
                 return []
-            incident.expire()
+            incident.give_up("expired", _NEVER)
         self._closing.remove(incident)
         if incident.rev == 0:
             return []  # held back to its end: nobody has heard of it

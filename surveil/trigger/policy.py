@@ -40,6 +40,7 @@ def terms_of(config: Config, camera: str, assesses: bool) -> Terms:
         deadline=config.assessor.deadline,
         per_minute=config.assessor.per_minute,
         assesses=assesses,
+        reassess_after=config.assessor.reassess_after,
     )
 
 
@@ -86,7 +87,7 @@ class CameraPolicy:
         for own, lane in self._lanes.items():
             found = [finding for rule, finding in findings if rule.own_lane is own]
             if found:
-                decisions += lane.found(found, self._subjects(found, observation), frame, now)
+                decisions += lane.found(found, self._subjects(found, observation), observation, now)
         return decisions
 
     def tick(self, now: Moment) -> list[Decision]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,16 +20,22 @@ from tests.real.components import wait_for
 class Slow:
     """An assessor that answers after a while, or never."""
 
-    def __init__(self, seconds: float) -> None:
+    fault = None
+
+    def __init__(self, seconds: float, batch: int = 1, depth: int = 1) -> None:
         self.seconds = seconds
+        self.batch = batch
+        self.depth = depth
+        self.batches: list[int] = []
         self.closed = False
 
     async def start(self) -> str:
         return "slow"
 
-    async def assess(self, request: AssessmentRequest) -> Answer:
+    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+        self.batches.append(len(requests))
         await asyncio.sleep(self.seconds)
-        return answer()
+        return [answer() for _ in requests]
 
     async def close(self) -> None:
         self.closed = True
@@ -51,15 +58,14 @@ class Stage:
         now = time.monotonic()
         facts = Facts("F", "", "Sunday 22:04", ())
         request = AssessmentRequest(incident, "front", floor, now, now + deadline, (), facts, within_budget)
-        at_once = self.stage.submit(request)
-        if at_once is not None:
-            self.ended.append(at_once)
+        self.ended += self.stage.submit(request)
 
     def states(self) -> Counter[str]:
         return Counter(ended.state for ended in self.ended)
 
     def adds_up(self, asked: int) -> bool:
         ends = sum(self.metrics.counted("assessments", state) for state in ("done", "failed", "expired", "shed"))
+        assert self.stage.pending == 0
         return ends == asked == len(self.ended) and self.metrics.counted("assessments_asked") == asked
 
 

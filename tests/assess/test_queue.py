@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from surveil.assess.queue import UrgencyQueue
 from surveil.messages import AssessmentRequest, Facts, Level
@@ -17,22 +18,28 @@ def test_the_floor_decides_then_the_deadline() -> None:
     for waiting in (
         request("low-late", Level.low, 30), request("high", Level.high, 40), request("low-soon", Level.low, 10),
     ):  # fmt: skip
-        assert queue.offer(waiting) is None
-    assert [popped.incident for _ in range(3) if (popped := queue.pop())] == ["high", "low-soon", "low-late"]
-    assert queue.pop() is None
+        assert queue.offer(waiting) == []
+    assert [popped.incident for popped in queue.pop(2)] == ["high", "low-soon"]
+    assert [popped.incident for popped in queue.pop(2)] == ["low-late"]
+    assert queue.pop() == []
 
 
 def test_a_full_queue_sheds_the_least_urgent_also_when_that_is_the_new_one() -> None:
     queue = UrgencyQueue(capacity=2)
     queue.offer(request("medium", Level.medium))
     queue.offer(request("low", Level.low))
-    shed = queue.offer(request("high", Level.high))
-    assert shed is not None
-    assert shed.incident == "low"
-    shed = queue.offer(request("none", Level.none))
-    assert shed is not None
-    assert shed.incident == "none"
+    assert [shed.incident for shed in queue.offer(request("high", Level.high))] == ["low"]
+    assert [shed.incident for shed in queue.offer(request("none", Level.none))] == ["none"]
     assert len(queue) == 2
+
+
+def test_newer_pictures_of_an_incident_take_the_place_of_older_ones() -> None:
+    queue = UrgencyQueue(capacity=2)
+    first, other = request("one", Level.low), request("other", Level.low)
+    assert queue.offer(first) == queue.offer(other) == []
+    second = replace(request("one", Level.high, 30.0), look=2)
+    assert queue.offer(second) == [first]
+    assert queue.pop(5) == [second, other]
 
 
 def test_nothing_more_urgent_is_shed_before_something_less_urgent() -> None:
@@ -40,8 +47,7 @@ def test_nothing_more_urgent_is_shed_before_something_less_urgent() -> None:
     queue = UrgencyQueue(capacity=16)
     for number in range(2000):
         offered = request(str(number), dice.choice(list(Level)), dice.uniform(0, 100))
-        shed = queue.offer(offered)
-        if shed is not None:
+        for shed in queue.offer(offered):
             left = [(-int(w.floor), w.deadline_at) for w in queue._waiting]
             assert (-int(shed.floor), shed.deadline_at) >= max(left)
         if dice.random() < 0.1:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from surveil.messages import Alert, Assessment, AssessmentState, Finding, Level, Subject
-from surveil.testing import answer, frame
+from surveil.testing import answer, observation
 from surveil.trigger.incidents import SLOW_SECONDS, Incident, Moment
 
 
@@ -14,7 +14,7 @@ def begun(severity: Level = Level.low, notify_at: Level = Level.medium) -> Incid
 def add(incident: Incident, at: float, severity: Level = Level.low, rule: str = "person", track: int = 1) -> None:
     finding = Finding(rule, "person", severity, frozenset({track}), f"{rule} at {at}")
     subject = Subject(track, "person", 0.9, (0.4, 0.3, 0.6, 0.9), at)
-    incident.add([finding], [subject], frame(at), Moment(at, 100 + at))
+    incident.add([finding], [subject], observation(at), Moment(at, 100 + at))
 
 
 def told(incident: Incident, at: float = 1.0) -> Alert:
@@ -123,7 +123,7 @@ def test_the_reason_is_the_longest_that_held_not_the_last() -> None:
     incident = begun()
     for seconds in (5.0, 12.0, 0.3):
         finding = Finding("person", "person", Level.low, frozenset({1}), f"person in view for {seconds} s", seconds)
-        incident.add([finding], [], frame(seconds), Moment(seconds, 100 + seconds))
+        incident.add([finding], [], observation(seconds), Moment(seconds, 100 + seconds))
     assert incident.reasons == ("person in view for 12.0 s",)
 
 

@@ -121,14 +121,15 @@ def test_a_small_subject_is_shown_closer_too() -> None:
     shortlist = Shortlist()
     shortlist.consider(Frame("front", 0, 1.0, 1.0, picture(640, 360), full), [other, tiny])
     view, closer = shortlist.keyframes()
-    assert (view.closer, closer.closer) == (False, True)
+    assert view.region is None
+    assert closer.region is not None
     assert closer.subjects == (tiny,)
     image = closer.image()
     assert image.shape == (196, 196, 3)
     assert 0.1 < (image > 128).mean() < 0.16  # an eighth of the square around it
     shortlist = Shortlist()
     shortlist.consider(frame(1.0), [subject()])
-    assert [keyframe.closer for keyframe in shortlist.keyframes()] == [False]
+    assert [keyframe.region for keyframe in shortlist.keyframes()] == [None]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from surveil.config.rules import TamperSettings
 from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation, Track
 from surveil.testing import answer, frame, observation, track, visit
 from surveil.trigger.identity import derived_entropy
-from surveil.trigger.incidents import Moment
-from surveil.trigger.lane import END_GRACE_SECONDS, SETTLE_SECONDS, Terms
+from surveil.trigger.incidents import SETTLE_SECONDS, Moment
+from surveil.trigger.lane import END_GRACE_SECONDS, Terms
 from surveil.trigger.policy import CameraPolicy
 from surveil.trigger.rules import Ground, armed
 from surveil.trigger.tracks import TrackBook
