@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +31,7 @@ class Scene:
         self._cloth = Cloth(seed)
         dice = np.random.default_rng([seed, 8])
         self._grain = [_grain_tile(dice) for _ in range(_GRAIN_TILES)]
-        self._light_at = lru_cache(maxsize=_STEPS)(self._light)
+        self._lights: dict[int, NDArray[np.uint8]] = {}
 
     def picture(self, moment: Moment) -> tuple[Image, Truth]:
         """Return the picture of a moment, uint8 (540, 960, 3) blue first, and what is in it."""
@@ -62,17 +60,20 @@ class Scene:
         return drawn
 
     def _light(self, step: int) -> NDArray[np.uint8]:
-        part = step / (_STEPS - 1)
-        return np.asarray(
-            cv2.addWeighted(self._yard.lamps, part, np.full_like(self._yard.lamps, 255), 1 - part, 0), np.uint8
-        )
+        """Return what one of the _STEPS of dusk leaves of each pixel, 255 for all."""
+        if step not in self._lights:
+            part, lamps = step / (_STEPS - 1), self._yard.lamps
+            self._lights[step] = np.asarray(
+                cv2.addWeighted(lamps, part, np.full_like(lamps, 255), 1 - part, 0), np.uint8
+            )
+        return self._lights[step]
 
     def _lit(self, picture: Image, moment: Moment) -> Image:
         light = moment.light
         step = round(min(1.0, max(0.0, light.darkness)) * (_STEPS - 1))
         tint = np.array([1 - 0.16 * light.warm, 1.0, 1 + 0.12 * light.warm]) * light.bright
         if step:
-            picture = np.asarray(cv2.multiply(picture, self._light_at(step), scale=1 / 255), np.uint8)
+            picture = np.asarray(cv2.multiply(picture, self._light(step), scale=1 / 255), np.uint8)
             _add_headlights(picture, moment)
             picture = np.asarray(cv2.addWeighted(picture, 1, self._yard.glow, step / (_STEPS - 1), 0), np.uint8)
         steps = np.clip(np.arange(256)[:, None] * tint, 0, 255).astype(np.uint8)
