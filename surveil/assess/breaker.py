@@ -25,6 +25,11 @@ class Breaker:
         return self._clock.monotonic() < self._until
 
     @property
+    def on_trial(self) -> bool:
+        """Whether a rest is over and nothing has worked since."""
+        return self._faults >= FAULTS_IN_A_ROW and not self.open
+
+    @property
     def fault(self) -> str | None:
         """Why it rests and for how long, for people; None when it does not."""
         if not self.open:
@@ -32,8 +37,9 @@ class Breaker:
         return f"{self._why}; tried again in {self._until - self._clock.monotonic():.0f} s"
 
     def worked(self) -> None:
-        """Note a success: all faults before are forgotten."""
+        """Note a success: all faults before are forgotten, and a rest is over."""
         self._faults = 0
+        self._until = self._clock.monotonic()
         self._rest = FIRST_REST_SECONDS
 
     def failed(self, why: str) -> bool:

@@ -61,7 +61,9 @@ def fit(
     free_gb: float, weights_gb: float, wanted: Literal["auto", "none", "nf4"], ceiling_gb: float | None = None
 ) -> Fit:
     """Return how a model fits into `free_gb` of free memory; `ceiling_gb` is the most that it may take."""
-    ceiling = free_gb - DETECTOR_GB if ceiling_gb is None else min(free_gb, ceiling_gb)
+    ceiling = free_gb - DETECTOR_GB
+    if ceiling_gb is not None:
+        ceiling = min(ceiling, ceiling_gb)
     ways: tuple[Precision, ...] = ("none", "nf4") if wanted == "auto" else (wanted,)
     precision = next((way for way in ways if needed(weights_gb, way) <= ceiling), None)
     return Fit(free_gb, max(0.0, ceiling), weights_gb, precision)

@@ -6,11 +6,12 @@ import asyncio
 import base64
 import json
 import logging
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 import httpx
@@ -23,12 +24,13 @@ from surveil.clock import Clock
 from surveil.config.network import NOT_PRIVATE, is_private
 from surveil.interfaces import AssessorError
 from surveil.messages import Image
+from surveil.redaction import redact
 
 _log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 PROBE_SECONDS = 5.0
 TRIES = 3
-"""How often one question is sent before it has failed, each time to the server that is freest then."""
+"""How often one question is sent before it has failed, or once to each server where there are more of them."""
 DEPTH_A_SERVER = 4
 """Questions that one server has at a time: enough for its own batching, few enough that urgent ones pass soon."""
 MAX_REPLY_BYTES = 1_000_000
@@ -36,6 +38,7 @@ MAX_TOKENS = 400
 """Three times what an answer in its bounds needs; one that is longer is out of them anyway."""
 JPEG_QUALITY = 90
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_KEY = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,14 @@ class _Elsewhere(Exception):
         self.lasting = lasting
 
 
-@dataclass(slots=True)
+class _Refused(_Elsewhere):
+    """This server takes no such question. Whose fault that is shows when another one answers it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, lasting=True)
+
+
+@dataclass(slots=True, eq=False)
 class _Server:
     """One base URL with what is known of it."""
 
@@ -76,8 +86,12 @@ class _Server:
     @property
     def name(self) -> str:
         """The address for people."""
-        parts = urlsplit(self.url)
-        return parts.netloc
+        return self.url.partition("://")[2].partition("/")[0] or self.url
+
+    @property
+    def tested(self) -> bool:
+        """Whether one question is under way by which it shows, after a rest, whether it works again."""
+        return self.breaker.on_trial and self.outstanding > 0
 
 
 class OpenAiVlm:
@@ -94,7 +108,7 @@ class OpenAiVlm:
     @property
     def fault(self) -> str | None:
         """Which servers are left alone for a while, once all of them are."""
-        faults = [f"{server.name}: {server.breaker.fault}" for server in self._servers if server.breaker.open]
+        faults = [fault for server in self._servers if (fault := server.breaker.fault)]
         return "; ".join(faults) if len(faults) == len(self._servers) else None
 
     async def start(self) -> str:
@@ -103,16 +117,17 @@ class OpenAiVlm:
         Raises AssessorError for a key that no server can be sent.
         """
         await self.close()
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self._access.api_key is not None:
-            if not (self._access.api_key.isascii() and self._access.api_key.isprintable()):
-                raise AssessorError("assessor.api_key holds characters that HTTP cannot carry")
+            if not _KEY.fullmatch(self._access.api_key):
+                raise AssessorError("assessor.api_key holds nothing, or characters that HTTP cannot carry")
             headers["Authorization"] = f"Bearer {self._access.api_key}"
         self._client = httpx.AsyncClient(
             headers=headers,
             verify=ssl.create_default_context(),
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=2 * self.depth),
+            # The stage bounds what is under way. A bound here would let a server that hangs hold up the others.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.depth),
             follow_redirects=False,
             trust_env=False,  # a proxy of the environment's would see the pictures
         )
@@ -144,49 +159,70 @@ class OpenAiVlm:
             return str(error)
         entries = listed.get("data")
         entries = entries if isinstance(entries, list) else []
-        names = [str(entry.get("id")) for entry in entries if isinstance(entry, dict)]
+        names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry]
         if names and self._access.model not in names:
-            return f"{server.name} does not list the model {self._access.model}; it lists {', '.join(names[:8])}"
+            return f"{server.name} does not list the model {self._access.model}; it lists {_line(', '.join(names))}"
         return None
 
     async def _said(self, question: Question) -> Said:
-        body = await asyncio.to_thread(self._body, question)
+        try:
+            return await self._heard(question, await asyncio.to_thread(self._body, question))
+        except AssessorError as error:
+            return error
+
+    async def _heard(self, question: Question, body: dict[str, Any]) -> str:
+        """Return the text of the first server that has one. Raises AssessorError."""
+        asked: dict[_Server, bool] = {}  # and whether to ask it again is of no use
+        refused: dict[_Server, str] = {}
         why = ""
-        for _ in range(TRIES):
-            server = self._freest()
+        for _ in range(max(TRIES, len(self._servers))):
+            server = await self._next(question, asked)
             if server is None:
-                return AssessorError(why or f"all servers rest: {self.fault}")
+                break
             try:
                 text = await self._complete(server, body, question)
             except _Elsewhere as error:
                 why = str(error)
-                self._failed(server, why)
-                if len(self._servers) == 1:
-                    if error.lasting:
-                        break
-                    await asyncio.sleep(server.backoff.next())
-            except AssessorError as error:
-                return error
+                asked[server] = error.lasting
+                if isinstance(error, _Refused):
+                    refused[server] = why
+                else:
+                    self._failed(server, why)
             else:
                 server.breaker.worked()
                 server.backoff.reset()
+                for other, complaint in refused.items():
+                    self._failed(other, complaint)
                 return text
-        return AssessorError(why)
+        raise AssessorError(why or f"all servers rest: {self.fault}")
+
+    async def _next(self, question: Question, asked: dict[_Server, bool]) -> _Server | None:
+        """Return whom to ask: the freest that was not asked yet, or after a pause one that was; None for nobody."""
+        server = self._freest(asked)
+        if server is None or server not in asked:
+            return server
+        pause = server.backoff.next()
+        if pause >= question.deadline_at - self._clock.monotonic():
+            return None
+        await asyncio.sleep(pause)
+        return self._freest(asked)
+
+    def _freest(self, asked: dict[_Server, bool]) -> _Server | None:
+        ready = [server for server in self._servers if not server.breaker.open and not asked.get(server)]
+        return min(ready, key=lambda server: (server in asked, server.tested, server.outstanding), default=None)
 
     def _failed(self, server: _Server, why: str) -> None:
         if server.breaker.failed(why):
             _log.error("assessor: %s", server.breaker.fault)
 
-    def _freest(self) -> _Server | None:
-        ready = [server for server in self._servers if not server.breaker.open]
-        return min(ready, key=lambda server: server.outstanding, default=None)
-
     async def _complete(self, server: _Server, body: dict[str, Any], question: Question) -> str:
         """Return one server's text. Raises _Elsewhere and AssessorError."""
         left = question.deadline_at - self._clock.monotonic()
+        if left <= 0:
+            raise AssessorError("the deadline was over before a server could be asked")
         server.outstanding += 1
         try:
-            async with asyncio.timeout(max(0.0, left)):
+            async with asyncio.timeout(left):
                 return _text_of(server.name, await self._posted(server, body, question))
         except TimeoutError:
             self._late(server)
@@ -204,14 +240,18 @@ class OpenAiVlm:
             self._failed(server, _late(server.name))
 
     async def _posted(self, server: _Server, body: dict[str, Any], question: Question) -> dict[str, Any]:
+        if not server.takes_schema:
+            return await self._fetch(server, "POST", "/chat/completions", body)
+        shaped = body | {"response_format": _response_format(question)}
+        try:
+            return await self._fetch(server, "POST", "/chat/completions", shaped)
+        except _Refused:
+            # How a server puts it that it cannot read a schema is its own; whether that was it shows without one.
+            reply = await self._fetch(server, "POST", "/chat/completions", body)
         if server.takes_schema:
-            shaped = body | {"response_format": _response_format(question)}
-            try:
-                return await self._fetch(server, "POST", "/chat/completions", shaped)
-            except _NoSchema:
-                server.takes_schema = False
-                _log.warning("assessor: %s takes no response_format; its answers are checked all the same", server.name)
-        return await self._fetch(server, "POST", "/chat/completions", body)
+            server.takes_schema = False
+            _log.warning("assessor: %s takes no response_format; its answers are checked all the same", server.name)
+        return reply
 
     def _body(self, question: Question) -> dict[str, Any]:
         pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in question.pictures]
@@ -227,26 +267,33 @@ class OpenAiVlm:
     async def _fetch(
         self, server: _Server, method: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return a server's JSON object. Raises _Elsewhere where another try may help, else AssessorError."""
-        if self._client is None:
+        """Return a server's JSON object. Raises _Elsewhere where another server may help, else AssessorError."""
+        client = self._client
+        if client is None:
             raise AssessorError("the connections are closed")
-        request = self._client.build_request(
-            method, server.url + path, json=body, extensions={"trace": self._keep_at_home}
-        )
+        how: dict[str, Any] = {"extensions": {"trace": partial(self._keep_at_home, server.name)}}
+        if body is not None:
+            # In ASCII: a letter that Python holds as two halves is whole again where it arrives.
+            how |= {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
         try:
-            response = await self._client.send(request, stream=True)
+            request = client.build_request(method, server.url + path, **how)
+            response = await client.send(request, stream=True)
             try:
                 reply = await _read(server.name, response)
             finally:
                 await response.aclose()
-        except httpx.ConnectError as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             why = _tls_fault(error)
-            raise _Elsewhere(f"{server.name} {why or 'cannot be reached'}") from None
+            raise _Elsewhere(f"{server.name} {why or 'cannot be reached'}", lasting=why is not None) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
+            raise _Elsewhere(f"{server.name} is no address of a server", lasting=True) from None
         except httpx.HTTPError as error:
+            if self._client is not client:
+                raise AssessorError("the connections are closed") from None
             raise _Elsewhere(f"{server.name} broke the connection ({type(error).__name__})") from None
         return _object(server.name, response, reply)
 
-    async def _keep_at_home(self, event: str, info: dict[str, Any]) -> None:
+    async def _keep_at_home(self, name: str, event: str, info: dict[str, Any]) -> None:
         """Refuse a connection to an address that is not private, before anything is sent on it.
 
         Looking at the address of the connection itself leaves no room for a name that resolves differently later.
@@ -254,14 +301,10 @@ class OpenAiVlm:
         if event != "connection.connect_tcp.complete" or self._access.allow_remote:
             return
         stream = info["return_value"]
-        address = stream.get_extra_info("server_addr")
-        if address and not is_private(str(address[0])):
+        address = str((stream.get_extra_info("server_addr") or ["unknown"])[0])
+        if not is_private(address):
             await stream.aclose()
-            raise _Elsewhere(f"{address[0]} is {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
-
-
-class _NoSchema(AssessorError):
-    """The server refuses `response_format`."""
+            raise _Elsewhere(f"{name} is {address}, {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
 
 
 def _late(name: str) -> str:
@@ -270,7 +313,7 @@ def _late(name: str) -> str:
 
 async def _read(name: str, response: httpx.Response) -> bytes:
     reply = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():  # as it comes: what is packed small may be too large for the memory
         reply += chunk
         if len(reply) > MAX_REPLY_BYTES:
             raise _Elsewhere(f"{name} sends more than {MAX_REPLY_BYTES // 1_000_000} MB for an answer")
@@ -280,7 +323,7 @@ async def _read(name: str, response: httpx.Response) -> bytes:
 def _object(name: str, response: httpx.Response, reply: bytes) -> dict[str, Any]:
     status = response.status_code
     if 300 <= status < 400:
-        where = answer.clean(urlsplit(response.headers.get("location", "")).netloc)[:100] or "elsewhere"
+        where = _line(response.headers.get("location", "").partition("://")[2].partition("/")[0]) or "elsewhere"
         raise _Elsewhere(f"{name} redirects to {where}; pictures go only to the address in the config", lasting=True)
     if status in {401, 403}:
         raise _Elsewhere(f"{name} refuses the key (assessor.api_key), with status {status}", lasting=True)
@@ -293,11 +336,10 @@ def _object(name: str, response: httpx.Response, reply: bytes) -> dict[str, Any]
     if status == 404:
         raise _Elsewhere(f"{name} does not know this address or model, with status 404{_reason(data)}", lasting=True)
     if status >= 400:
-        kind = _NoSchema if status in {400, 422} and "response_format" in _reason(data) else AssessorError
-        raise kind(f"{name} refuses the question, with status {status}{_reason(data)}")
+        raise _Refused(f"{name} refuses the question, with status {status}{_reason(data)}")
     if not isinstance(data, dict):
         kind_of = response.headers.get("content-type", "nothing it names").split(";")[0]
-        raise _Elsewhere(f"{name} answers with {answer.clean(kind_of)[:60]} instead of a JSON object", lasting=True)
+        raise _Elsewhere(f"{name} answers with {_line(kind_of)} instead of a JSON object", lasting=True)
     return data
 
 
@@ -305,7 +347,12 @@ def _reason(data: Any) -> str:
     """Return what a server says of an error, as far as it fits a line."""
     error = data.get("error", data.get("detail", data.get("message"))) if isinstance(data, dict) else None
     error = error.get("message") if isinstance(error, dict) else error
-    return f": {answer.clean(str(error))[:150]}" if error else ""
+    return f": {_line(str(error))}" if error else ""
+
+
+def _line(text: str) -> str:
+    """Return what a server says as a piece of one line, without the key if it repeats that."""
+    return redact(answer.clean(text))[:150]
 
 
 def _text_of(name: str, reply: dict[str, Any]) -> str:
@@ -324,9 +371,10 @@ def _response_format(question: Question) -> dict[str, Any]:
 
 
 def _data_url(image: Image) -> str:
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"a picture of shape {image.shape} cannot be a JPEG")
+    try:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error:
+        raise AssessorError(f"a picture of shape {image.shape} cannot be a JPEG") from None
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
 
 

@@ -208,7 +208,7 @@ def _weights(residence: Residence, device: str) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=dtype,
         # What sees and what speaks stays exact: the vision tower suffers most from four bits, and the head is small.
-        llm_int8_skip_modules=["visual", "lm_head"],
+        llm_int8_skip_modules=["model.visual", "lm_head"],
     )
     return Qwen2_5_VLForConditionalGeneration.from_pretrained(
         residence.model,

@@ -61,6 +61,19 @@ def _source(text: str) -> str:
     return text
 
 
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if "@" in text or parts.query:
+        raise _fault("a key inside a URL ends up in logs; write api_key: beside urls:")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.rstrip("/").endswith("/v1"):
+        raise _fault("is no base URL such as http://192.0.2.30:8000/v1")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise _fault("the URL's port is no number from 0 to 65535") from None
+    return text
+
+
 def _zone_name(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -160,7 +173,7 @@ class Assessor(Strict):
     model: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = "Qwen/Qwen2.5-VL-7B-Instruct"
     quantize: Literal["auto", "none", "nf4"] = "auto"
     memory_gb: Annotated[Literal["auto"] | float, BeforeValidator(_memory)] = "auto"
-    urls: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/@]+(/.*)?/v1/?$")], ...] = ()
+    urls: Annotated[tuple[Annotated[str, AfterValidator(_base_url)], ...], Field(max_length=100)] = ()
     api_key: Secret | None = None
     allow_remote: bool = False
     deadline: Annotated[float, Field(ge=1, le=600)] = 20.0

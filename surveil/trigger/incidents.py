@@ -127,6 +127,8 @@ class Incident:
             if finding.severity > self._floor:
                 self._floor = finding.severity
                 self._rose_at = now.at
+                if self.asked:
+                    self.shortlist.renew()  # the next look must show what raised it, not better views of before
                 self._changed["risk"] = None
         for subject in subjects:
             self._add_subject(subject)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surveil.assess.answer import clean, read, schema
+from surveil.assess.answer import SecurityAnswer, clean, read, schema
 from surveil.interfaces import AssessorError
-from surveil.messages import Answer
 
 GOOD: dict[str, Any] = {
     "risk_score": 55,
     "verdict": "confirmed",
     "confidence": 80,
+    "seen": ["1 person"],
     "summary": "A man climbs over the gate.",
     "activity": "climbing",
     "evidence": ["one leg over the gate"],
@@ -30,15 +30,16 @@ def text(**changes: Any) -> str:
 
 
 def test_a_good_answer_is_read_whole() -> None:
-    answer = read(text(), "qwen@bfloat16")
-    assert (answer.score, answer.verdict, answer.confidence, answer.model) == (55, "confirmed", 0.8, "qwen@bfloat16")
-    assert answer.evidence == ("one leg over the gate",)
-    assert answer.scene_text == "NO ENTRY"
+    said = read(text(), SecurityAnswer)
+    assert said.model_dump() == GOOD
 
 
-@pytest.mark.parametrize("around", ["```json\n{}\n```", "Here is my answer: {} I hope it helps.", "\n\n{}\x00"])
+@pytest.mark.parametrize(
+    "around",
+    ["```json\n{}\n```", "Here is my answer: {} I hope it helps.", "\n\n{}\x00", 'First {"a": 1}, no: {}', "{{}: {}"],
+)
 def test_words_and_fences_around_it_are_no_harm(around: str) -> None:
-    assert read(around.replace("{}", text()), "m").score == 55
+    assert read(around.replace("{}", text()), SecurityAnswer).risk_score == 55
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,13 @@ def test_words_and_fences_around_it_are_no_harm(around: str) -> None:
     [
         {"risk_score": 999}, {"risk_score": -5}, {"risk_score": "55"}, {"risk_score": 5.5}, {"risk_score": None},
         {"risk_score": True}, {"verdict": "CONFIRMED"}, {"verdict": "<script>"}, {"confidence": 101},
-        {"summary": "x" * 121}, {"summary": 3}, {"summary": ["a"]}, {"evidence": "text"}, {"evidence": ["a"] * 3},
-        {"evidence": [{"a": 1}]}, {"extra": 1}, {"scene_text": "x" * 41},
+        {"summary": 3}, {"summary": ["a"]}, {"evidence": "text"}, {"evidence": [{"a": 1}]}, {"extra": 1},
+        {"seen": ["person"]}, {"seen": [1]}, {"seen": ["many person"]}, {"seen": "1 person"}, {"verdict": None},
     ],
 )  # fmt: skip
 def test_out_of_bounds_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(AssessorError, match="out of its bounds"):
-        read(text(**changes), "m")
+        read(text(**changes), SecurityAnswer)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +63,21 @@ def test_out_of_bounds_is_refused(changes: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_what_is_no_answer_is_refused(said: str) -> None:
     with pytest.raises(AssessorError):
-        read(said, "m")
+        read(said, SecurityAnswer)
 
 
 def test_text_is_stripped_of_what_cannot_be_seen() -> None:
-    answer = read(text(summary="a\u202eb\u200bc\x07 d\n\te\u2066f\ufeff", scene_text="  x  "), "m")
-    assert answer.summary == "abc d ef"
-    assert answer.scene_text == "x"
+    said = read(text(summary="a\u202eb\u200bc\x07 d\n\te\u2066f\ufeff", scene_text="  x  "), SecurityAnswer)
+    assert said.summary == "abc d ef"
+    assert said.scene_text == "x"
+
+
+def test_what_is_too_long_is_cut_between_words() -> None:
+    said = read(text(summary="walks " * 50, evidence=["x" * 300] * 9, seen=["1 a"] * 9), SecurityAnswer)
+    assert said.summary.endswith("walks…")
+    assert len(said.summary) <= 100
+    assert said.evidence == ["x" * 49 + "…"] * 2
+    assert said.seen == ["1 a"] * 4
 
 
 @given(st.text(max_size=200))
@@ -96,14 +105,16 @@ def test_ten_thousand_hostile_answers_give_an_answer_in_bounds_or_a_fault() -> N
             said = f"```json\n{said}\n```"
         began = time.perf_counter()
         try:
-            answer: Answer | None = read(said, "m")
+            answer: SecurityAnswer | None = read(said, SecurityAnswer)
         except AssessorError:
             answer = None
         slowest = max(slowest, time.perf_counter() - began)
         if answer is not None:
-            assert 0 <= answer.score <= 100
-            assert len(answer.summary) <= 120
-            assert 0 <= answer.confidence <= 1
+            assert 0 <= answer.risk_score <= 100
+            assert 0 <= answer.confidence <= 100
+            spoken = [answer.summary, answer.activity, *answer.evidence, answer.recommended_action, answer.scene_text]
+            assert max(map(len, spoken)) <= 100
+            assert all(clean(part) == part for part in spoken)
     assert slowest < 5
 
 
@@ -112,7 +123,8 @@ def test_the_schema_bounds_every_length_and_asks_the_score_first() -> None:
     assert list(described["properties"])[:2] == ["risk_score", "verdict"]
     assert described["required"] == list(described["properties"])
     assert described["additionalProperties"] is False
-    for name, part in described["properties"].items():
+    parts = described["properties"] | schema("view")["properties"]
+    for name, part in parts.items():
         text = part.get("items", part)
         if text["type"] == "string":
             assert "enum" in text or text["pattern"].endswith("}$"), name

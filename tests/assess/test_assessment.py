@@ -54,10 +54,17 @@ class Stage:
         self.stage.start()
         assert self.stage.wait_ready(10)
 
-    def ask(self, incident: str, deadline: float = 20.0, floor: Level = Level.low, within_budget: bool = True) -> None:
+    def ask(
+        self,
+        incident: str,
+        deadline: float = 20.0,
+        floor: Level = Level.low,
+        within_budget: bool = True,
+        look: int = 1,
+    ) -> None:
         now = time.monotonic()
         facts = Facts("F", "", "Sunday 22:04", ())
-        request = AssessmentRequest(incident, "front", floor, now, now + deadline, (), facts, within_budget)
+        request = AssessmentRequest(incident, "front", floor, now, now + deadline, (), facts, within_budget, look)
         self.ended += self.stage.submit(request)
 
     def states(self) -> Counter[str]:
@@ -149,6 +156,141 @@ def test_a_model_that_is_still_loading_holds_up_neither_a_deadline_nor_the_stop(
     assert not stage.wait_ready(0)
     assert stage.stop(5)
     assert assessor.closed
+
+
+def test_requests_that_wait_together_go_together_the_most_urgent_first() -> None:
+    assessor = Slow(0.3, batch=3)
+    running = Stage(assessor)
+    running.ask("first")
+    wait_for(lambda: assessor.batches, 5, "the first is under way")
+    for number in range(5):
+        running.ask(str(number), floor=Level.high if number == 4 else Level.low, deadline=20 + number)
+    wait_for(lambda: len(running.ended) == 6, 10, "all end")
+    assert assessor.batches == [1, 3, 2]
+    assert {ended.incident for ended in running.ended[1:4]} == {"4", "0", "1"}
+    assert running.stage.stop(5)
+    assert running.adds_up(6)
+
+
+def test_as_many_goes_are_under_way_as_the_assessor_takes() -> None:
+    assessor = Slow(1000, depth=3)
+    running = Stage(assessor)
+    for number in range(7):
+        running.ask(str(number), deadline=1.0)
+    wait_for(lambda: len(assessor.batches) == 3, 5, "three are under way")
+    assert running.stage.pending == 7
+    wait_for(lambda: len(running.ended) == 7, 10, "all expire")
+    assert running.states() == {"expired": 7}
+    assert len(assessor.batches) <= 6
+    assert running.stage.stop(5)
+    assert running.adds_up(7)
+
+
+def test_each_of_a_batch_expires_at_its_own_deadline_and_the_others_get_their_answer() -> None:
+    running = Stage(Slow(1.2, batch=2))
+    running.ask("warm", deadline=0.3)  # keeps it busy while the two gather
+    running.ask("short", deadline=0.9)
+    running.ask("long", deadline=20)
+    wait_for(lambda: len(running.ended) == 3, 10, "all end")
+    assert {ended.incident: ended.state for ended in running.ended} == {
+        "warm": "expired", "short": "expired", "long": "done",
+    }  # fmt: skip
+    assert running.stage.stop(5)
+    assert running.adds_up(3)
+
+
+def test_a_question_with_newer_pictures_takes_the_place_of_one_that_waits() -> None:
+    assessor = Slow(0.3)
+    running = Stage(assessor)
+    running.ask("busy")
+    wait_for(lambda: assessor.batches, 5, "it is under way")
+    running.ask("one")
+    running.ask("one", look=2)
+    wait_for(lambda: len(running.ended) == 3, 10, "all end")
+    ends = [(e.incident, e.look, e.state) for e in running.ended]
+    assert sorted(ends) == [("busy", 1, "done"), ("one", 1, "shed"), ("one", 2, "done")]
+    (replaced,) = [e for e in running.ended if e.state == "shed"]
+    assert replaced.error == "newer pictures of the same incident took its place"
+    assert running.stage.stop(5)
+    assert running.adds_up(3)
+
+
+def test_the_accounts_add_up_at_every_moment() -> None:
+    """Asked from many sides, of an assessor that answers, fails and is late."""
+
+    class Moody(Slow):
+        async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+            await asyncio.sleep(0.005)
+            return [answer() if int(r.incident) % 3 else AssessorError("no") for r in requests]
+
+    running = Stage(Moody(0, batch=4, depth=2), capacity=8)
+    states = ("done", "failed", "expired", "shed")
+    looks = 0
+
+    def looked() -> tuple[int, int]:
+        # On the stage's own loop nothing moves while it is looked at; asking goes on beside it.
+        ends = sum(running.metrics.counted("assessments", state) for state in states)
+        pending = running.stage.pending
+        asked = running.metrics.counted("assessments_asked")
+        return ends + pending, asked
+
+    async def look() -> tuple[int, int]:
+        return looked()
+
+    loop = running.stage._loop
+    assert loop is not None
+    for number in range(400):
+        running.ask(str(number), deadline=0.02 if number % 5 == 0 else 20, floor=Level.low)
+        if number % 10 == 0:
+            known, asked = asyncio.run_coroutine_threadsafe(look(), loop).result(5)
+            assert known == asked == number + 1
+            looks += 1
+    wait_for(lambda: running.stage.pending == 0, 20, "all end")
+    assert looks == 40
+    assert running.stage.stop(5)
+    assert running.adds_up(400)
+    assert set(running.states()) >= {"done", "failed", "shed"}
+
+
+def test_a_model_that_loads_later_is_used_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surveil.assess.assessment.FIRST_PAUSE_SECONDS", 0.1)
+
+    class Late(Slow):
+        tries = 0
+
+        async def start(self) -> str:
+            self.tries += 1
+            if self.tries < 3:
+                raise AssessorError("the GPU is full")
+            return "late"
+
+    running = Stage(Late(0))
+    assert running.stage.fault == "the GPU is full"
+    running.ask("early")
+    wait_for(lambda: running.stage.model == "late", 5, "it loads")
+    assert running.stage.fault is None
+    running.ask("later")
+    wait_for(lambda: len(running.ended) == 2, 5, "both end")
+    assert [(e.incident, e.state, e.error) for e in running.ended] == [
+        ("early", "failed", "the GPU is full"), ("later", "done", None),
+    ]  # fmt: skip
+    assert running.stage.stop(5)
+
+
+def test_a_fault_of_our_own_ends_its_requests_and_not_the_stage(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Slow):
+        async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+            if requests[0].incident == "bad":
+                raise ZeroDivisionError
+            return await super().assess(requests)
+
+    running = Stage(Faulty(0))
+    running.ask("bad")
+    running.ask("good")
+    wait_for(lambda: len(running.ended) == 2, 5, "both end")
+    assert [(e.incident, e.state) for e in running.ended] == [("bad", "failed"), ("good", "done")]
+    assert "ZeroDivisionError" in str(running.ended[0].error)
+    assert running.stage.stop(5)
 
 
 def test_stopping_leaves_nothing_running_without_a_word() -> None:

@@ -147,8 +147,6 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: /dev/video0}}",
         "cameras: {f: {source: 'folder:/pictures'}}",
         "cameras: {f: {source: rtsp://h/1, rules: [{when: person, modes: away}]}}",
-        MINIMAL + "assessor: {backend: openai}",
-        MINIMAL + "assessor: {quantize: nf4}",
         MINIMAL + "mqtt: {embedded: true}",
         MINIMAL + "mqtt: {discovery: homeassistant}",
         MINIMAL + "mqtt: {tls: {ca: ca.pem}}",
@@ -158,6 +156,39 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
 )
 def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> None:
     assert any("not in this version yet" in line for line in problems(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("assessor", "told"),
+    [
+        ("{backend: openai}", "assessor.backend: openai needs urls: beside it"),
+        ("{backend: openai, urls: ['http://8.8.8.8/v1']}", "assessor.urls[0]: is no private address"),
+        ("{urls: ['http://10.0.0.1/v1', 'https://[2001:4860::1]/v1']}", "assessor.urls[1]: is no private address"),
+        ("{urls: ['http://169.254.169.254/v1']}", "assessor.urls[0]: is no private address"),
+        ("{urls: ['https://api.example.com/v1']}", "assessor.urls[0]: is no private address"),
+        ("{urls: ['http://10.0.0.1/']}", "assessor.urls[0]: is no base URL such as"),
+        ("{urls: ['ftp://10.0.0.1/v1']}", "assessor.urls[0]: is no base URL such as"),
+        ("{urls: ['http://10.0.0.1:x/v1']}", "assessor.urls[0]: the URL's port is no number"),
+        ("{prompt: /no/such.txt}", "assessor.prompt: /no/such.txt cannot be read: No such file"),
+        ("{prompt: /usr/bin/env}", "assessor.prompt: /usr/bin/env is not UTF-8 text"),
+        ("{prompt: /dev/null}", "assessor.prompt: /dev/null should hold 20 to 8000 characters"),
+        ("{quantize: int8}", "assessor.quantize: should be 'auto', 'none' or 'nf4'"),
+        ("{memory_gb: -1}", "assessor.memory_gb: must be auto or a number of gigabytes"),
+        ("{reassess_after: 1}", "assessor.reassess_after: should be greater than or equal to 10"),
+        ("{views: often}", "assessor.views: should be"),
+        ("{backend: qwen, model: ./nowhere}", "assessor.model: there is no folder ./nowhere"),
+    ],
+)
+def test_what_the_assessor_cannot_be_is_told(tmp_path: Path, assessor: str, told: str) -> None:
+    (line,) = problems(tmp_path, f"{MINIMAL}assessor: {assessor}")
+    assert told in line
+
+
+def test_servers_nearby_need_no_leave_and_others_do(tmp_path: Path) -> None:
+    near = "['http://10.0.0.1:8000/v1', 'http://gpu-box/v1', 'https://vlm.lan/openai/v1/', 'http://[fd00::1]/v1']"
+    assert len(loaded(tmp_path, f"{MINIMAL}assessor: {{backend: openai, urls: {near}}}").assessor.urls) == 4
+    far = "{backend: openai, urls: ['https://8.8.8.8/v1'], allow_remote: true, api_key: {env: KEY}}"
+    assert loaded(tmp_path, f"{MINIMAL}assessor: {far}").assessor.allow_remote
 
 
 @pytest.mark.parametrize("schedule", ["'22:00-06:00'", "['22:00-06:00']", "['22:00-06:00', '12:00-13:00']"])
@@ -244,7 +275,10 @@ def test_words_for_people(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: rtsp://h/1, username: u, password: !hunter2 x}}",
         MINIMAL + "mqtt: {password: hunter2}",
         MINIMAL + "mqtt: {username: u, password: [hunter2]}",
-        MINIMAL + "assessor: {api_key: hunter2}",
+        MINIMAL + "assessor: {api_key: [hunter2]}",
+        MINIMAL + "assessor: {api_key: hunter2, backend: openai}",
+        MINIMAL + "assessor: {urls: ['http://user:hunter2@127.0.0.1/v1']}",
+        MINIMAL + "assessor: {urls: ['http://127.0.0.1/v1?key=hunter2']}",
     ],
 )
 def test_no_complaint_tells_a_secret(tmp_path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from surveil.messages import Alert, Assessment, AssessmentState, Finding, Level, Subject
 from surveil.testing import answer, observation
 from surveil.trigger.incidents import SLOW_SECONDS, Incident, Moment
@@ -55,6 +57,18 @@ def test_a_later_answer_may_lower_what_an_earlier_one_raised() -> None:
     assert incident.risk.level == Level.high
     assess(incident, "done", 10)
     assert (incident.risk.level, incident.risk.source) == (Level.low, "rules")
+
+
+def test_an_answer_that_writing_in_the_picture_may_have_given_lowers_nothing() -> None:
+    obeying = replace(answer(0), flags=("text_instructs",))
+    incident = begun(Level.low)
+    assess(incident, "done", 70)
+    incident.assessed(Assessment("ID", "front", "done", obeying))
+    assert (incident.risk.level, incident.risk.score) == (Level.high, 70)
+    incident.assessed(Assessment("ID", "front", "done", replace(obeying, score=75)))
+    assert incident.risk.score == 75
+    assess(incident, "done", 10)
+    assert incident.risk.level == Level.low
 
 
 def test_notify_when_the_mark_is_reached_and_at_each_further_rise() -> None:

@@ -43,6 +43,20 @@ def test_keyframes_are_spread_in_time_few_and_the_oldest_first() -> None:
     assert moments[-1] == 9.9
 
 
+def test_another_look_gets_newer_keyframes_and_the_snapshot_stays_the_best_of_all() -> None:
+    shortlist = Shortlist()
+    for number in range(10):
+        shortlist.consider(frame(number / 2), [subject(0.9)])
+    shortlist.renew()
+    assert shortlist.keyframes()  # nothing newer yet: better the best of before than none
+    for number in range(20, 24):
+        shortlist.consider(frame(number / 2), [subject(0.5)])
+    assert [keyframe.at for keyframe in shortlist.keyframes()] == [10.0, 10.5, 11.0, 11.5]
+    best = shortlist.best()
+    assert best is not None
+    assert best.at < 5.0
+
+
 def test_the_full_picture_is_made_only_when_asked_for() -> None:
     made: list[float] = []
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surveil.config import PersonSettings, RuleSettings
-from surveil.config.rules import TamperSettings
+from surveil.config.rules import IntrusionSettings, TamperSettings
 from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation, Track
 from surveil.testing import answer, frame, observation, track, visit
 from surveil.trigger.identity import derived_entropy
@@ -386,3 +386,84 @@ def test_health_has_incidents_of_its_own() -> None:
     told = alerts(d for n in range(130) for d in camera.tick(at(3.0 + n / 4)))
     assert [(a.phase, a.kind) for a in told] == [("end", "person"), ("new", "anomaly")]
     assert told[0].id != told[1].id
+
+
+def test_a_floor_that_rises_is_asked_about_again_with_newer_pictures() -> None:
+    yard = IntrusionSettings(when="intrusion", zone="yard")
+    camera = policy(rules=[PersonSettings(), yard])
+    outside = (observation(n / 10, track(1, box=(0.7, 0.3, 0.9, 0.9))) for n in range(40))
+    (first,) = requests(watch(camera, outside))
+    assert (first.look, first.floor) == (1, Level.low)
+    camera.assessed(done(first, 30), at(4.0))
+    inside = [observation(4 + n / 10, track(1, box=(0.2, 0.3, 0.4, 0.9))) for n in range(40)]
+    decided = watch(camera, inside)
+    rise = next(alert for alert in alerts(decided) if alert.risk.floor == Level.high)
+    assert rise.assessment.state == "done"  # the old answer stands until the new one
+    (second,) = requests(decided)
+    assert (second.look, second.floor, second.incident) == (2, Level.high, first.incident)
+    assert second.deadline_at == second.triggered_at + 20.0
+    assert 4.0 < second.triggered_at < 5.0
+    assert all(keyframe.at >= 4.0 for keyframe in second.keyframes)
+    (told,) = alerts(camera.assessed(replace(done(second, 70), look=2), at(9.0)))
+    assert (told.assessment.state, told.risk.score) == ("done", 70)
+
+
+def test_a_long_incident_is_asked_about_again_while_it_goes_on() -> None:
+    camera = policy(reassess_after=10.0)
+    asked = requests(watch(camera, visit(0, 9)))
+    camera.assessed(done(asked[0]), at(9.0))
+    asked += requests(watch(camera, visit(9.1, 24)))
+    assert [request.look for request in asked] == [1, 2]
+    assert asked[1].triggered_at - asked[0].triggered_at == pytest.approx(11.0, abs=0.3)
+    # The second has no answer yet, so there is no third; and nobody in view is no reason for one.
+    camera.assessed(replace(done(asked[1]), look=2), at(24.0))
+    assert requests(camera.tick(at(25.9))) == []
+    never = policy(reassess_after=None)
+    watch(never, visit(0, 3))
+    assert requests(watch(never, visit(3.1, 300))) == []
+
+
+def test_another_look_waits_until_it_is_affordable_and_sheds_nothing() -> None:
+    camera = policy(reassess_after=10.0, per_minute=1)
+    (first,) = requests(watch(camera, visit(0, 5)))
+    camera.assessed(done(first), at(5.0))
+    (second,) = requests(watch(camera, visit(5.1, 70)))
+    assert second.within_budget
+    assert second.triggered_at >= 61.0
+
+
+def test_the_end_waits_for_another_look_too() -> None:
+    camera = policy(reassess_after=10.0)
+    (first,) = requests(watch(camera, visit(0, 5)))
+    camera.assessed(done(first, 30), at(5.0))
+    (second,) = requests(watch(camera, visit(5.1, 13)))
+    assert alerts(camera.tick(at(16))) == []
+    update, end = alerts(camera.assessed(replace(done(second, 50), look=2), at(17)))
+    assert (update.phase, update.risk.score, end.phase) == ("update", 50, "end")
+
+
+def test_a_look_that_comes_to_nothing_leaves_the_old_answer_and_says_so() -> None:
+    camera = policy(reassess_after=10.0)
+    (first,) = requests(watch(camera, visit(0, 5)))
+    camera.assessed(done(first, 50), at(5.0))
+    (second,) = requests(watch(camera, visit(5.1, 13)))
+    gone = Assessment(second.incident, "front", "expired", error="no answer before the deadline", look=2)
+    (update,) = alerts(camera.assessed(gone, at(13.1)))
+    assert (update.assessment.state, update.risk.score, update.notify) == ("done", 50, False)
+    assert update.assessment.error == "asked again, expired: no answer before the deadline"
+    (end,) = alerts(camera.tick(at(60)))
+    assert end.assessment.answer is not None
+
+
+def test_a_question_whose_place_a_newer_one_took_is_no_end_to_tell_of() -> None:
+    yard = IntrusionSettings(when="intrusion", zone="yard")
+    camera = policy(rules=[PersonSettings(), yard])
+    outside = (observation(n / 10, track(1, box=(0.7, 0.3, 0.9, 0.9))) for n in range(20))
+    inside = (observation(2 + n / 10, track(1, box=(0.2, 0.3, 0.4, 0.9))) for n in range(30))
+    first, second = requests(watch(camera, chain(outside, inside)))
+    replaced = Assessment(first.incident, "front", "shed", error="newer pictures took its place", look=1)
+    assert camera.assessed(replaced, at(5.0)) == []
+    (update,) = alerts(camera.assessed(replace(done(second, 70), look=2), at(5.1)))
+    assert update.assessment.state == "done"
+    # An older answer that comes after the newer one is no news.
+    assert camera.assessed(done(first, 10), at(5.2)) == []
