@@ -34,9 +34,15 @@ def write(folder: Path, split: Split, count: int) -> None:
 
 
 def read(folder: Path, split: Split) -> Iterator[KeyframeSet]:
-    """Yield the sets that were written, in their order. Only for files that were written here: they are pickles."""
+    """Yield the sets that were written, in their order."""
     for path in sorted((folder / split).glob("*.pickle")):
-        yield from pickle.loads(path.read_bytes())  # noqa: S301
+        yield from load(path)
+
+
+def load(path: Path) -> list[KeyframeSet]:
+    """Return the sets of one file. Only for what was written here: it is a pickle."""
+    sets: list[KeyframeSet] = pickle.loads(path.read_bytes())  # noqa: S301
+    return sets
 
 
 def main() -> None:

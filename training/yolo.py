@@ -77,6 +77,8 @@ def train(folder: Path, epochs: int, count: int) -> None:
     for split, wanted in frames.COUNTS.items():
         frames.write(folder / "frames", split, count if split == "train" else wanted)
     last = folder / "yolo" / "weights" / "last.pt"
+    if last.exists():
+        _set_epochs(last, epochs)
     how = {
         "model": str(last if last.exists() else _ARCHITECTURE),
         "data": str(_described(folder, "val")),
@@ -114,6 +116,13 @@ def train(folder: Path, epochs: int, count: int) -> None:
     }
     torch.set_num_threads(2)
     YardTrainer(overrides=how).train()
+
+
+def _set_epochs(last: Path, epochs: int) -> None:
+    """Let a run that goes on end after another number of epochs than it began with: its schedule follows."""
+    kept = torch.load(last, weights_only=False)
+    kept["train_args"]["epochs"] = epochs
+    torch.save(kept, last)
 
 
 def measure(folder: Path, weights: Path) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Trains the demo's Qwen2.5-VL on the yard with the daemon's own prompts, and measures it through the daemon's code.
+
+Usage: python -m training.qwen train FOLDER [--steps N] [--tokens N] [--eyes-shut]    goes on where it was cut off
+       python -m training.qwen measure FOLDER [MODEL] [--sets N] [--pairs N]          on held-out yards and people
+       python -m training.qwen publish FOLDER MODEL                                   as a folder to load
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+
+from training import shards, small_qwen
+from training.checkpoint import Run
+from training.lessons import Batch, Lessons, Teacher
+from training.measuring import measured
+from training.vision import train as train_eyes
+
+_LEARNING_RATE = 1e-3
+EYE_STEPS, STEPS = 3000, 4000
+
+
+def prepare(folder: Path, sets: int) -> None:
+    """Draw the keyframe sets and build the untrained model, where that has not been done yet."""
+    shards.write(folder / "sets", "val", 100)
+    shards.write(folder / "sets", "train", sets)
+    if not (folder / "qwen" / "start").exists():
+        small_qwen.build(folder / "qwen" / "start", shards.read(folder / "sets", "val"))
+
+
+def train(folder: Path, steps: int, tokens: int, eyes_shut: bool) -> None:
+    """Train the whole model from the one whose tower has learnt; `eyes_shut` leaves that tower as it is."""
+    start = folder / "qwen" / "eyes"
+    processor = AutoProcessor.from_pretrained(folder / "qwen" / "start")
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
+    model.model.visual.requires_grad_(not eyes_shut)
+    run = Run(folder / "qwen" / "whole.pt", model, _LEARNING_RATE, steps)
+    lessons = Lessons(folder / "sets", processor, tokens, run.step)
+    loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4))
+    teacher = Teacher(processor)
+    held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]
+    while run.step < steps:
+        run.learn(_loss(model, next(loader), teacher.image))
+        if run.step % 100 == 0 or run.step == steps:
+            print(f"{run.told()} {_digits_right(model, teacher, held)}", flush=True)
+    _save(folder, model, processor)
+
+
+def _save(folder: Path, model: Any, processor: Any) -> None:
+    model.save_pretrained(folder / "qwen" / "whole")
+    processor.save_pretrained(folder / "qwen" / "whole")
+
+
+def _said(model: Any, batch: Batch, image: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the logits at the places where an answer goes on, the tokens that are right there, and their weights."""
+    inner = model.model
+    with torch.autocast("cpu", torch.bfloat16):
+        embedded = inner.language_model.embed_tokens(batch.ids)
+        seeing = any(parameter.requires_grad for parameter in inner.visual.parameters())
+        with torch.set_grad_enabled(seeing and torch.is_grad_enabled()):
+            looked = inner.visual(batch.pixels, grid_thw=batch.grids).pooler_output
+        embedded = embedded.masked_scatter((batch.ids == image)[..., None], looked.to(embedded.dtype))
+        # Padded at the end and looked at from before only, so that no mask is needed.
+        hidden = inner.language_model(inputs_embeds=embedded, position_ids=batch.positions, use_cache=False)
+        there = batch.weights[:, 1:] > 0
+        logits = model.lm_head(hidden.last_hidden_state[:, :-1][there])
+    return logits.float(), batch.ids[:, 1:][there], batch.weights[:, 1:][there]
+
+
+def _loss(model: Any, batch: Batch, image: int) -> torch.Tensor:
+    logits, right, weights = _said(model, batch, image)
+    losses = torch.nn.functional.cross_entropy(logits, right, reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+@torch.inference_mode()
+def _digits_right(model: Any, teacher: Teacher, held: list[Any]) -> str:
+    """Return how often all digits of an answer are right, given those before: a quick look, no measurement."""
+    scores, digits = [], []
+    for first in range(0, len(held), 10):
+        for lesson in held[first : first + 10]:
+            logits, right, weights = _said(model, teacher.batch([lesson]), teacher.image)
+            hit = logits.argmax(dim=1) == right
+            scores.append(bool(hit[1]))
+            digits.append(bool(hit[weights > 1].all()))
+    return f"levels {sum(scores) / len(scores):.2f} all digits {sum(digits) / len(digits):.2f}"
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "measure", "publish"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--eye-steps", type=int, default=EYE_STEPS)
+    parser.add_argument("--tokens", type=int, default=12_000)
+    parser.add_argument("--train-sets", type=int, default=8000)
+    parser.add_argument("--eyes-shut", action="store_true")
+    parser.add_argument("--sets", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=100)
+    told = parser.parse_args()
+    torch.set_num_threads(2)
+    began = time.monotonic()
+    model = told.model or told.folder / "qwen" / "whole"
+    if told.what == "train":
+        prepare(told.folder, told.train_sets)
+        train_eyes(told.folder, told.eye_steps, 48)
+        train(told.folder, told.steps, told.tokens, told.eyes_shut)
+        print(f"trained for {time.monotonic() - began:.0f} s")
+    elif told.what == "measure":
+        print(json.dumps(asyncio.run(measured(model, told.sets, told.pairs))))
+    else:
+        Qwen2_5_VLForConditionalGeneration.from_pretrained(told.folder / "qwen" / "whole").save_pretrained(model)
+        AutoProcessor.from_pretrained(told.folder / "qwen" / "whole").save_pretrained(model)
+
+
+if __name__ == "__main__":
+    main()
