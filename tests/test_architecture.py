@@ -15,7 +15,7 @@ PACKAGE = Path(surveil.__file__).parent
 VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
 }  # fmt: skip
-ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store"}
+ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store", "demo"}
 GLUE = {
     "registry",
     "assessors",
@@ -43,6 +43,7 @@ ADAPTERS = {
         "capture/samples.py",
         "capture/test_card.py",
         "capture/video_file.py",
+        "demo/camera.py",
     },
     "ultralytics": {
         "detect/backend.py",
@@ -77,6 +78,13 @@ ADAPTERS = {
         "trigger/stillness.py",
         "trigger/view.py",
         "deliver/delivery.py",
+        "demo/beyond.py",
+        "demo/canvas.py",
+        "demo/cloth.py",
+        "demo/house.py",
+        "demo/scene.py",
+        "demo/texture.py",
+        "demo/yard.py",
         "detect/export.py",
         "models.py",
         "render.py",
