@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from surveil.assess.prompt import VIEWS
 from surveil.demo.moment import LABELS, Activity, Seen, Truth
 from surveil.messages import Verdict
 
@@ -25,13 +24,13 @@ _ACTIONS = (
     (0, "Do nothing."),
 )
 _BY_SERIOUSNESS: tuple[Activity, ...] = ("climbing", "running", "crouching", "meeting", "walking", "standing")
-_ENDINGS = {
+_FINDINGS = {
     "scene": "Does not belong here.",
     "behaviour": "The intent looks bad.",
     "risk": "A break-in may follow.",
     "advice": "Call security now.",
 }
-assert set(_ENDINGS) == set(VIEWS)
+"""By angle of `assess.prompt.VIEWS`: what is found where something serious goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,14 @@ def judged(truths: Sequence[Truth], reported: str) -> Judged:
         truths: of each whole picture of it.
         reported: what the rules are about: person, object, or tamper.
     """
-    counts = {label: max(len(truth.of(label)) for truth in truths) for label in LABELS}
-    counts = {label: count for label, count in counts.items() if count}
+    most = {label: max(len(truth.of(label)) for truth in truths) for label in LABELS}
+    counts: dict[str, int] = {label: count for label, count in most.items() if count}
     covered = truths[-1].covered
     seen = [one for truth in truths for one in truth.seen]
     night = truths[0].night
-    score, told = (70, "the camera is covered") if covered else max(map(lambda one: _scored(one, night), seen), default=_NOTHING)
+    score, told = (
+        (70, "the camera is covered") if covered else max((_scored(one, night) for one in seen), default=_NOTHING)
+    )
     doing = {one.thing.activity for one in seen if one.thing.label == "person"}
     activities = tuple(activity for activity in _BY_SERIOUSNESS if activity in doing)
     wanted = {"person": bool(counts.get("person")), "tamper": covered, "object": bool(set(counts) - {"person"})}
@@ -105,5 +106,5 @@ def answer(of: Judged) -> str:
 
 def view_answer(of: Judged, angle: str) -> str:
     """Return the answer from one more angle."""
-    finding = _ENDINGS[angle] if of.score >= 60 else "Nothing more."
+    finding = _FINDINGS[angle] if of.score >= 60 else "Nothing more."
     return json.dumps({"risk_score": of.score, "verdict": of.verdict, "finding": finding})

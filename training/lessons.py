@@ -31,7 +31,7 @@ DIGIT_WEIGHT = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One conversation: `ids` and `weights` (n,), `positions` (3, n), and its pictures; weights are 0 but for answers."""
+    """One conversation: `ids` and `weights` (n,), 0 but for the answer, `positions` (3, n), and its pictures."""
 
     ids: NDArray[np.int64]
     weights: NDArray[np.float32]
@@ -120,10 +120,11 @@ class Teacher:
             ids[row, :length], weights[row, :length] = lesson.ids, lesson.weights
             positions[:, row, :length] = lesson.positions
         pixels, grids = patches.batch([picture for lesson in lessons for picture in lesson.pictures])
-        return Batch(*(torch.from_numpy(array) for array in (ids, weights, positions)), pixels, grids)
+        told, heavy, placed = (torch.from_numpy(array) for array in (ids, weights, positions))
+        return Batch(told, heavy, placed, pixels, grids)
 
 
-class Lessons(IterableDataset[Batch]):
+class Lessons(IterableDataset[Batch]):  # type: ignore[misc]  # torch is untyped to us
     """Endless batches of lessons of about one length, of at most so many tokens."""
 
     def __init__(self, folder: Path, processor: Any, tokens: int, seed: int) -> None:

@@ -81,7 +81,7 @@ def _loss(model: Any, batch: Batch, image: int) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def _digits_right(model: Any, teacher: Teacher, held: list[Any]) -> str:
     """Return how often all digits of an answer are right, given those before: a quick look, no measurement."""
     scores, digits = [], []

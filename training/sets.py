@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from shapely.geometry import Point, Polygon
 
-from surveil.demo.moment import YARD, Activity, Light, Moment, Seen, Thing, Truth
+from surveil.demo.moment import YARD, Activity, Moment, Seen, Truth
 from surveil.demo.moves import after, over_fence
+from surveil.demo.scene import Scene
 from surveil.messages import AssessmentRequest, Box, Facts, Frame, Image, Keyframe, Level, Subject, Track
 from surveil.trigger.keyframes import Shortlist
 from training import situations
@@ -70,9 +71,9 @@ class _Told:
 def keyframe_set(split: Split, number: int) -> KeyframeSet:
     """Return one of a part's sets, always the same for a number."""
     dice = dice_for(split, number)
-    things, light, covered = _situation(dice)
+    moment = _situation(dice)
     times = _times(dice)
-    truths = _looked(split, number, things, light, covered, times, dice)
+    truths = _looked(_place(split, number), moment, times, dice)
     told = _told(dice, truths[0][1], times)
     return _assembled(truths, times, told, number)
 
@@ -92,7 +93,7 @@ def pair(split: Split, number: int, twist: Twist) -> tuple[KeyframeSet, Keyframe
     dark = replace(light, darkness=1 - light.darkness) if twist == "night_or_day" else light
     times, grain = _times(dice), int(dice.integers(1 << 30))
     sides = [
-        _looked(split, number, [thing], lit, 0.0, times, np.random.default_rng(grain))
+        _looked(_place(split, number), Moment(lit, (thing,)), times, np.random.default_rng(grain))
         for thing, lit in ((one, light), (other, dark))
     ]
     told = _told(dice, sides[0][0][1], times)
@@ -100,11 +101,16 @@ def pair(split: Split, number: int, twist: Twist) -> tuple[KeyframeSet, Keyframe
     return first, second
 
 
-def _situation(dice: np.random.Generator) -> tuple[list[Thing], Light, float]:
+def _place(split: Split, number: int) -> Scene:
+    # One yard's sets stand together, since a yard takes longer to make than its pictures.
+    return scene(split, number // 25)
+
+
+def _situation(dice: np.random.Generator) -> Moment:
     there = situations.people(dice, most=3)
     things = [*situations.goods(dice, []), *there]
     covered = float(dice.uniform(0.85, 1)) if dice.random() < 0.06 else 0.0
-    return things, situations.light(dice, dusk=0), covered
+    return Moment(situations.light(dice, dusk=0), tuple(things), covered)
 
 
 def _times(dice: np.random.Generator) -> list[float]:
@@ -113,15 +119,14 @@ def _times(dice: np.random.Generator) -> list[float]:
 
 
 def _looked(
-    split: Split, number: int, things: list[Thing], light: Light, covered: float, times: list[float], dice: np.random.Generator
-) -> list[tuple[Image, Truth]]:  # fmt: skip
-    # One yard's sets stand together, since a yard takes longer to make than its pictures.
-    place = scene(split, number // 25)
+    place: Scene, moment: Moment, times: Sequence[float], dice: np.random.Generator
+) -> list[tuple[Image, Truth]]:
+    """Return the pictures of a situation at some times; `moment` is the middle one's."""
     looks = []
     for at in times:
         # Around the middle, so that whoever runs does not leave the picture at once.
-        moved = tuple(after(thing, at - times[-1] / 2) for thing in things)
-        looks.append(place.picture(Moment(light, moved, covered, int(dice.integers(1 << 30)))))
+        moved = tuple(after(thing, at - times[-1] / 2) for thing in moment.things)
+        looks.append(place.picture(replace(moment, things=moved, grain=int(dice.integers(1 << 30)))))
     return looks
 
 

@@ -5,8 +5,8 @@ Usage: python -m training.shards FOLDER SPLIT COUNT
 
 from __future__ import annotations
 
+import argparse
 import pickle
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +47,12 @@ def load(path: Path) -> list[KeyframeSet]:
 
 def main() -> None:
     """Write what the command line asks for."""
-    folder, split, count = sys.argv[1:]
-    assert split in {"train", "val", "held_out"}
-    write(Path(folder), split, int(count))  # type: ignore[arg-type]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("split", choices=["train", "val", "held_out"])
+    parser.add_argument("count", type=int)
+    told = parser.parse_args()
+    write(told.folder, told.split, told.count)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def on_path(dice: np.random.Generator, who: int, activity: Activity) -> Thing:
 def at_fence(dice: np.random.Generator, who: int) -> Thing:
     """Return a person who climbs over the fence."""
     x, heading = float(dice.uniform(-4.8, 8.2)), float(-np.pi / 2 + dice.normal(0, 0.35))
-    return over_fence(Thing("person", who, look(dice), x, FENCE_Z, heading, "climbing", float(dice.uniform(0.08, 0.95))))
+    return over_fence(
+        Thing("person", who, look(dice), x, FENCE_Z, heading, "climbing", float(dice.uniform(0.08, 0.95)))
+    )
 
 
 def meeting(dice: np.random.Generator, who: int) -> tuple[Thing, Thing]:

@@ -51,7 +51,8 @@ def tokenizer(sets: Iterable[KeyframeSet]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     made.train_from_iterator(_texts(sets), trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    ends = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    return PreTrainedTokenizerFast(tokenizer_object=made, **ends)
 
 
 def _texts(sets: Iterable[KeyframeSet]) -> Iterator[str]:

@@ -62,7 +62,7 @@ def _span(low: float, high: float, most: int) -> tuple[int, int]:
     return first, last
 
 
-class Crops(IterableDataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+class Crops(IterableDataset[Any]):  # type: ignore[misc]  # torch is untyped to us
     """Endless batches of squares of the marked pictures, most of them with somebody in them."""
 
     def __init__(self, folder: Path, split: Literal["train", "val"], count: int, seed: int) -> None:
@@ -140,7 +140,7 @@ def _loss(said: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
     return kind + 0.3 * light
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def _measured(parts: Any, held: list[Any]) -> str:
     """Return by kind how often a token of it is told right, of those in which there is something."""
     right: dict[int, list[float]] = {}

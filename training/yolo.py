@@ -60,7 +60,7 @@ class YardTrainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics is unt
     def set_model_attributes(self) -> None:
         """Prepare the model, once it is built."""
         super().set_model_attributes()
-        self.model = self.model.to(memory_format=torch.channels_last)
+        self.model: Any = self.model.to(memory_format=torch.channels_last)
         self.model.criterion = _InFloat(self.model)
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:

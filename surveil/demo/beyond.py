@@ -20,7 +20,9 @@ _HOUSES = (
 
 
 def _upright(left: float, right: float, low: float, high: float) -> Points:
-    return np.array([[left, low, _STREET_Z], [right, low, _STREET_Z], [right, high, _STREET_Z], [left, high, _STREET_Z]])
+    return np.array(
+        [[left, low, _STREET_Z], [right, low, _STREET_Z], [right, high, _STREET_Z], [left, high, _STREET_Z]]
+    )
 
 
 def _windows() -> tuple[Points, ...]:

@@ -1,4 +1,4 @@
-"""The demo's camera: films the yard for ever, at its own pace, and hands on H.264 as a real one's chip would make it."""
+"""The demo's camera: films the yard for ever at its own pace, and hands on H.264 as a real one's chip would make it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEY = 5
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One encoded picture: its NAL units without start codes, whether decoding can begin here, and its time in TICKS."""
+    """One encoded picture: NAL units without start codes, whether decoding can begin here, and its time in TICKS."""
 
     nals: tuple[bytes, ...]
     key: bool
@@ -93,7 +93,7 @@ class YardCamera:
     def _run(self) -> None:
         try:
             self._film()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever broke, its thread must not end without a word
             _log.exception("the demo's camera broke")
 
     def _film(self) -> None:

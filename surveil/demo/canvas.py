@@ -28,7 +28,7 @@ def toned(colour: Colour, by: float) -> Colour:
 
 @dataclass(slots=True)
 class Canvas:
-    """A picture in work: `picture` uint8 (540, 960, 3), `owner` uint8 (540, 960) with each pixel's thing, 0 for none."""
+    """A picture in work: `picture` uint8 (540, 960, 3), `owner` uint8 (540, 960): each pixel's thing, 0 for none."""
 
     picture: Image
     owner: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((HEIGHT, WIDTH), np.uint8))
@@ -58,7 +58,7 @@ class Canvas:
         self.polygon(seen(metres), colour)
 
     def limb(self, start: Points, end: Points, radii: tuple[float, float], colour: Colour) -> None:
-        """Draw a rounded limb between two points in metres, (3,), that is thinner at one end; lit from the upper left."""
+        """Draw a rounded limb between two points, (3,) metres, thinner at one end, lit from the upper left."""
         (first, last), wide = seen(np.stack([start, end])), self._widths(start, end, radii)
         self.polygon(_hull(first, last, wide), toned(colour, 0.82))
         lit = np.array([-0.22, -0.16])
@@ -80,7 +80,7 @@ class Canvas:
     @staticmethod
     def _widths(start: Points, end: Points, radii: tuple[float, float]) -> NDArray[np.float64]:
         sizes = [radius * pixels_a_metre(float(at[2])) for radius, at in zip(radii, (start, end), strict=True)]
-        return np.maximum(np.array(sizes), 0.6)
+        return np.asarray(np.maximum(np.array(sizes), 0.6))
 
 
 @dataclass(slots=True)
@@ -132,8 +132,8 @@ class Shade:
 
 def _hull(first: Points, last: Points, wide: NDArray[np.float64]) -> Points:
     both = np.concatenate([first + wide[0] * _CIRCLE, last + wide[1] * _CIRCLE]).astype(np.float32)
-    return cv2.convexHull(both)[:, 0].astype(np.float64)
+    return np.asarray(cv2.convexHull(both)[:, 0], np.float64)
 
 
 def _fixed(pixels: Points) -> NDArray[np.int32]:
-    return np.round(np.clip(pixels, -4000, 4000) * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.round(np.clip(pixels, -4000, 4000) * (1 << _SHIFT)), np.int32)

@@ -13,12 +13,26 @@ from surveil.demo.moment import Thing
 from surveil.demo.pose import Joints, joints
 
 _SKINS: tuple[Colour, ...] = ((150, 180, 224), (128, 160, 208), (96, 128, 178), (66, 92, 140), (48, 66, 100))
-_HAIRS: tuple[Colour, ...] = ((34, 36, 42), (40, 58, 84), (74, 116, 160), (120, 170, 206), (150, 150, 152), (40, 70, 130))
+_HAIRS: tuple[Colour, ...] = (
+    (34, 36, 42),
+    (40, 58, 84),
+    (74, 116, 160),
+    (120, 170, 206),
+    (150, 150, 152),
+    (40, 70, 130),
+)
 _JACKETS: tuple[Colour, ...] = (
     (44, 44, 48), (120, 74, 40), (52, 52, 168), (70, 120, 60), (190, 190, 194), (60, 150, 208), (140, 60, 110),
     (96, 100, 104), (170, 130, 60), (50, 90, 150), (40, 60, 60), (205, 205, 120),
 )  # fmt: skip
-_TROUSERS: tuple[Colour, ...] = ((46, 42, 40), (110, 76, 50), (84, 84, 88), (70, 96, 120), (60, 70, 60), (140, 140, 146))
+_TROUSERS: tuple[Colour, ...] = (
+    (46, 42, 40),
+    (110, 76, 50),
+    (84, 84, 88),
+    (70, 96, 120),
+    (60, 70, 60),
+    (140, 140, 146),
+)
 
 _Limb = tuple[Points, Points, tuple[float, float], Colour]
 
@@ -91,7 +105,12 @@ def _limbs(body: Joints, look: Look) -> Iterator[_Limb]:
             look.jacket,
         )
         if look.coat:
-            yield body.hips[side], body.hips[side] * 0.45 + body.knees[side] * 0.55, (0.125 * wide, 0.13 * wide), look.jacket
+            yield (
+                body.hips[side],
+                body.hips[side] * 0.45 + body.knees[side] * 0.55,
+                (0.125 * wide, 0.13 * wide),
+                look.jacket,
+            )
     if look.bag:
         back = (body.neck + body.pelvis) / 2 - (body.toes[0] - body.ankles[0]) * np.array([1.1, 0, 1.1])
         yield back + np.array([0, 0.16, 0]), back - np.array([0, 0.14, 0]), (0.12, 0.14), toned(look.trousers, 0.7)

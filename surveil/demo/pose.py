@@ -95,7 +95,7 @@ class _Body:
         """Return a bone that hangs down at angle 0 and points forward at pi / 2, opened sideways by `out`."""
         down = np.array([0, -np.cos(angle) * np.cos(out), 0])
         outward = self.left * np.sin(out) * (1 if side == 0 else -1)
-        return (self.forward * np.sin(angle) * np.cos(out) + down + outward) * length * self.size
+        return np.asarray((self.forward * np.sin(angle) * np.cos(out) + down + outward) * length * self.size)
 
     def _aside(self, side: int, far: float) -> Points:
         return self.left * (far if side == 0 else -far) * self.size
@@ -107,7 +107,7 @@ class _Body:
 
     def _toe(self, side: int) -> Points:
         tilt = self.posture.thighs[side] - self.posture.knees[side]
-        return self._turned(np.pi / 2 + 0.8 * min(0.0, tilt), _FOOT) - np.array([0, 0.05 * self.size, 0])
+        return np.asarray(self._turned(np.pi / 2 + 0.8 * min(0.0, tilt), _FOOT) - np.array([0, 0.05 * self.size, 0]))
 
     def _arm(self, shoulder: Points, side: int) -> tuple[Points, Points]:
         upper, bent, out = self.posture.arms[side], self.posture.elbows[side], self.posture.spread[0]
@@ -150,7 +150,11 @@ def _standing(phase: float) -> Angles:
 def _meeting(phase: float) -> Angles:
     talk = 0.5 + 0.5 * float(np.sin(2.4 * phase))
     return Angles(
-        thighs=(0.05, -0.05), arms=(0.65 + 0.5 * talk, 0.1), elbows=(0.9 + 0.4 * talk, 0.2), lean=0.06, spread=(0.2, 0.05)
+        thighs=(0.05, -0.05),
+        arms=(0.65 + 0.5 * talk, 0.1),
+        elbows=(0.9 + 0.4 * talk, 0.2),
+        lean=0.06,
+        spread=(0.2, 0.05),
     )
 
 

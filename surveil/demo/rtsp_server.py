@@ -64,7 +64,7 @@ class RtspServer:
         """Hang up on all clients, and wait for the thread's end."""
         if not self._thread.is_alive():
             return
-        self._loop.call_soon_threadsafe(lambda: self._stopping and self._stopping.set())
+        self._loop.call_soon_threadsafe(self._end)
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
@@ -84,6 +84,10 @@ class RtspServer:
                 task.cancel()
             await asyncio.gather(*self._clients.values(), return_exceptions=True)
 
+    def _end(self) -> None:
+        if self._stopping is not None:
+            self._stopping.set()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if self._stream is None or task is None or len(self._clients) >= MOST_CLIENTS:
@@ -97,8 +101,7 @@ class RtspServer:
             await client.serve(reader)
         except asyncio.CancelledError:
             _log.debug("a client was hung up on")
-        except Exception:
-            # One client's fault must never become another's.
+        except Exception:  # noqa: BLE001 - one client's fault must never become another's
             _log.exception("a client of the demo's camera could not be served")
         finally:
             del self._clients[client]

@@ -150,7 +150,5 @@ def _grain_tile(dice: np.random.Generator) -> NDArray[np.uint8]:
     """Return a sensor's noise, (604, 1024, 3) around 128: fine in brightness, coarser in colour, as a camera's is."""
     shape = (HEIGHT + 64, WIDTH + 64)
     fine = dice.normal(0, 5.0, shape).astype(np.float32)
-    coarse = cv2.resize(
-        dice.normal(0, 3.5, (shape[0] // 2, shape[1] // 2, 3)).astype(np.float32), (shape[1], shape[0])
-    )
-    return np.clip(128 + fine[..., None] + coarse, 0, 255).astype(np.uint8)
+    coarse = cv2.resize(dice.normal(0, 3.5, (shape[0] // 2, shape[1] // 2, 3)).astype(np.float32), (shape[1], shape[0]))
+    return np.asarray(np.clip(128 + fine[..., None] + coarse, 0, 255), np.uint8)

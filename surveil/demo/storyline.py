@@ -56,7 +56,9 @@ def moment(seed: int, seconds: float) -> Moment:
     there = (route.at(now) for route in ROUTES)
     look = np.random.default_rng([seed, int(turn), 11]).integers(1 << 30, size=16)
     things = tuple(
-        replace(thing, look=int(look[thing.who]), who=thing.who + 16 * int(turn)) for thing in there if thing is not None
+        replace(thing, look=int(look[thing.who]), who=thing.who + 16 * int(turn))
+        for thing in there
+        if thing is not None
     )
     light = Light(
         darkness=_curve(_DARKNESS, now),

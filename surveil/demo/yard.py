@@ -78,7 +78,8 @@ def _paint_ground(picture: Image, dice: np.random.Generator) -> None:
     fine, coarse = tile(dice, 4), tile(dice, 64)
     near = np.clip(9 / z, 0.25, 1.3)
     green = dice.uniform(0.9, 1.1)
-    lawn = 0.13 * near * on_ground(fine, x, z, 60) + 0.1 * on_ground(coarse, x, z, 24) + 0.04 * np.sign(np.sin(x * 3))
+    mown = np.sign(np.sin(x * 3)).astype(np.float32)
+    lawn = 0.13 * near * on_ground(fine, x, z, 60) + 0.1 * on_ground(coarse, x, z, 24) + 0.04 * mown
     paint(picture, below & (z < 30), (58 * green, 122, 92 * green), lawn)
     slabs = _slabs(x, z)
     joint = np.maximum(np.cos(x * 7.5) > 0.985, np.cos(z * 7.5) > 0.985) * -0.25

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -87,7 +88,7 @@ def test_pyav_decodes_it(server: RtspServer) -> None:
         frames = [frame for frame, _ in zip(container.decode(video=0), range(20), strict=False)]
     assert {(frame.width, frame.height) for frame in frames} == {(960, 540)}
     times = [frame.time or 0.0 for frame in frames]
-    steps = [round(later - sooner, 3) for sooner, later in zip(times, times[1:], strict=False)]
+    steps = [round(later - sooner, 3) for sooner, later in pairwise(times)]
     assert min(steps) == pytest.approx(1 / 15, abs=0.002)
 
 

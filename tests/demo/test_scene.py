@@ -102,9 +102,8 @@ def test_nights_are_dark_but_not_black(scene: Scene) -> None:
 
 
 def test_the_storyline_tells_all_that_it_should(scene: Scene) -> None:
-    told: list[tuple[float, Truth]] = []
-    for second in np.arange(0, storyline.LOOP_SECONDS, 0.5):
-        told.append((float(second), scene.picture(storyline.moment(3, float(second)))[1]))
+    seconds = [float(second) for second in np.arange(0, storyline.LOOP_SECONDS, 0.5)]
+    told = [(second, scene.picture(storyline.moment(3, second))[1]) for second in seconds]
     doing = {(one.thing.activity, one.place) for _, truth in told for one in truth.seen if one.thing.label == "person"}
     assert {
         ("walking", "path"),
