@@ -108,7 +108,7 @@ def _place(split: Split, number: int) -> Scene:
 
 def _situation(dice: np.random.Generator) -> Moment:
     there = situations.people(dice, most=3)
-    things = [*situations.goods(dice, []), *there]
+    things = [*situations.goods(dice, situations.FEW), *there]
     covered = float(dice.uniform(0.85, 1)) if dice.random() < 0.06 else 0.0
     return Moment(situations.light(dice, dusk=0), tuple(things), covered)
 

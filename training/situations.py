@@ -100,21 +100,27 @@ def people(dice: np.random.Generator, most: int = 5) -> list[Thing]:
     return found
 
 
-def goods(dice: np.random.Generator, carriers: list[Thing]) -> list[Thing]:
-    """Return cars, dogs and parcels, one of them perhaps in the hands of one of `carriers`, who is changed."""
+Chances = tuple[float, float, float]
+"""How often there are none, one and two of a kind."""
+SOME: Chances = (0.5, 0.38, 0.12)
+FEW: Chances = (0.72, 0.24, 0.04)
+
+
+def goods(dice: np.random.Generator, chances: Chances = SOME) -> list[Thing]:
+    """Return cars, and dogs and parcels as often as `chances` says."""
     found: list[Thing] = []
     for lane, z in ((0.0, 19.8), (float(np.pi), 22.8)):
         if dice.random() < 0.22:
             doing: Activity = "driving" if dice.random() < 0.7 else "parked"
             found.append(Thing("car", 30 + len(found), look(dice), dice.uniform(-8, 13), z, lane, doing))
-    for _ in range(int(dice.choice(3, p=[0.74, 0.2, 0.06]))):
+    for _ in range(int(dice.choice(3, p=chances))):
         there = in_yard(dice, 40 + len(found), "walking") if dice.random() < 0.5 else on_path(dice, 40, "walking")
         doing = ("walking", "standing", "running")[dice.integers(3)]
         found.append(replace(there, label="dog", who=40 + len(found), activity=doing))
-    for _ in range(int(dice.choice(3, p=[0.66, 0.28, 0.06]))):
+    for _ in range(int(dice.choice(3, p=chances))):
         lies = in_yard(dice, 50 + len(found), "standing")
         found.append(replace(lies, label="parcel", activity="lying", phase=0.0))
-    return found + carried(dice, carriers)
+    return found
 
 
 def carried(dice: np.random.Generator, carriers: list[Thing]) -> list[Thing]:
@@ -137,7 +143,7 @@ def cover(dice: np.random.Generator) -> float:
 def moment(dice: np.random.Generator) -> Moment:
     """Return a situation for the detector to learn from."""
     there = people(dice)
-    things = [*goods(dice, there), *there]
+    things = [*goods(dice), *carried(dice, there), *there]
     return Moment(light(dice), tuple(things), cover(dice), int(dice.integers(1 << 30)))
 
 

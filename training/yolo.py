@@ -1,6 +1,6 @@
 """Trains the demo's YOLOv8 on the yard, and measures it on yards and people that it never saw.
 
-Usage: python -m training.yolo train FOLDER [--epochs N] [--frames N]      goes on where it was cut off
+Usage: python -m training.yolo train FOLDER [WEIGHTS] [--epochs N] [--frames N]   goes on where it was cut off
        python -m training.yolo measure FOLDER [WEIGHTS]                    on 1,000 held-out frames
        python -m training.yolo publish FOLDER WEIGHTS                      what was trained, without what trained it
 """
@@ -72,21 +72,24 @@ class YardTrainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics is unt
         return batch
 
 
-def train(folder: Path, epochs: int, count: int) -> None:
-    """Make the frames, and train; goes on with the last whole epoch of a run that was cut off."""
+def train(folder: Path, epochs: int, count: int, begin: Path | None) -> None:
+    """Make the frames, and train, from nothing or from the weights in `begin`.
+
+    A run that was cut off goes on after its last whole epoch.
+    """
     for split, wanted in frames.COUNTS.items():
         frames.write(folder / "frames", split, count if split == "train" else wanted)
     last = folder / "yolo" / "weights" / "last.pt"
     if last.exists():
         _set_epochs(last, epochs)
     how = {
-        "model": str(last if last.exists() else _ARCHITECTURE),
+        "model": str(last if last.exists() else begin or _ARCHITECTURE),
         "data": str(_described(folder, "val")),
         "project": str(folder),
         "name": "yolo",
         "exist_ok": True,
         "resume": str(last) if last.exists() else False,
-        "pretrained": False,
+        "pretrained": begin is not None,
         "epochs": epochs,
         "batch": BATCH,
         "nbs": BATCH,
@@ -181,7 +184,7 @@ def main() -> None:
     weights = told.weights or told.folder / "yolo" / "weights" / "best.pt"
     began = time.monotonic()
     if told.what == "train":
-        train(told.folder, told.epochs, told.frames)
+        train(told.folder, told.epochs, told.frames, told.weights)
         print(f"trained for {time.monotonic() - began:.0f} s")
     elif told.what == "measure":
         print(json.dumps(measure(told.folder, weights)))

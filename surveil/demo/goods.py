@@ -92,7 +92,7 @@ def shade_car(shadow: Shade, car: Thing) -> None:
 
 def _dog_bones(dog: Thing) -> tuple[list[tuple[Points, Points, tuple[float, float]]], float]:
     dice = np.random.default_rng([dog.look, 3])
-    size = float(dice.uniform(0.6, 0.95))
+    size = float(dice.uniform(0.75, 1.1))
     forward = np.array([np.cos(dog.heading), 0.0, np.sin(dog.heading)])
     left = np.array([-np.sin(dog.heading), 0.0, np.cos(dog.heading)])
     at, up = np.array([dog.x, 0.0, dog.z]), np.array([0.0, 1.0, 0.0])
@@ -133,7 +133,7 @@ def shade_dog(shadow: Shade, dog: Thing) -> None:
 
 def _parcel_corners(parcel: Thing) -> tuple[Points, float]:
     dice = np.random.default_rng([parcel.look, 5])
-    wide, deep, high = dice.uniform(0.42, 0.66), dice.uniform(0.32, 0.5), dice.uniform(0.28, 0.46)
+    wide, deep, high = dice.uniform(0.5, 0.75), dice.uniform(0.36, 0.55), dice.uniform(0.34, 0.52)
     turn = parcel.heading + dice.uniform(-0.7, 0.7)
     across, away = np.array([np.cos(turn), 0, np.sin(turn)]), np.array([-np.sin(turn), 0, np.cos(turn)])
     at = np.array([parcel.x, parcel.lift, parcel.z])

@@ -17,8 +17,8 @@ from surveil.messages import Image
 _STEPS = 24
 """So many brightnesses of dusk are kept ready."""
 _GRAIN_TILES = 6
-_LEAST_PIXELS = 60
-_LEAST_SHARE = 0.25
+_LEAST_PIXELS = 90
+_LEAST_SHARE = 0.35
 """A thing of which less is seen is not told of."""
 _COVERED = 0.6
 
