@@ -42,7 +42,7 @@ class Run:
         self._losses.append(loss.item())
         self.step += 1
         if time.monotonic() - self._saved > _SAVE_SECONDS or self.step == self._steps:
-            self._save()
+            self.keep()
 
     def told(self) -> str:
         """Return how far it has come, in one line."""
@@ -55,7 +55,8 @@ class Run:
             return (self.step + 1) / _WARM_UP
         return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self._steps)))
 
-    def _save(self) -> None:
+    def keep(self) -> None:
+        """Write all that it takes to go on."""
         cut = self._path.with_suffix(".part")
         kept = {"module": self._module.state_dict(), "optimizer": self._optimizer.state_dict(), "step": self.step}
         torch.save(kept, cut)
