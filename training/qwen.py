@@ -25,7 +25,7 @@ from training.measuring import measured
 from training.vision import train as train_eyes
 
 _LEARNING_RATE = 1e-3
-EYE_STEPS, STEPS = 3000, 4000
+EYE_STEPS, STEPS = 1500, 1200
 
 
 def prepare(folder: Path, sets: int) -> None:
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--eye-steps", type=int, default=EYE_STEPS)
     parser.add_argument("--tokens", type=int, default=12_000)
-    parser.add_argument("--train-sets", type=int, default=8000)
+    parser.add_argument("--train-sets", type=int, default=4000)
     parser.add_argument("--eyes-shut", action="store_true")
     parser.add_argument("--sets", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=100)

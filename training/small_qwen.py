@@ -86,8 +86,8 @@ def _config(made: PreTrainedTokenizerFast) -> Any:
         text_config={
             "vocab_size": len(made),
             "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "intermediate_size": 256,
+            "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "max_position_embeddings": 8192,
