@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install test check format clean
+.PHONY: help install test check format demo-models clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -28,6 +28,17 @@ check: install ## lint, format and types, all strict
 format: install ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Where frames, keyframe sets and checkpoints are kept: some 3 GB.
+TRAINING ?= training/work
+
+demo-models: install ## train the demo's two models again: hours, and it goes on where it was cut off (training/README.md)
+	$(BIN)/python -m training.yolo train $(TRAINING)
+	$(BIN)/python -m training.yolo measure $(TRAINING)
+	$(BIN)/python -m training.yolo publish $(TRAINING) surveil/demo/models/yard.pt
+	$(BIN)/python -m training.qwen train $(TRAINING)
+	$(BIN)/python -m training.qwen measure $(TRAINING)
+	$(BIN)/python -m training.qwen publish $(TRAINING) surveil/demo/models/qwen
 
 clean: ## remove .venv and what the tools left
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -45,7 +45,7 @@ def model(built: Path) -> Any:
 
 
 def test_the_tokenizer_loses_nothing_and_is_short(processor: Any, some: list[KeyframeSet]) -> None:
-    for text in (prompt.system(None), prompt.question(some[0].request, "en"), "Straße 17 – größer als “alles”"):
+    for text in (prompt.system(None), prompt.question(some[0].request, "en"), "Straße 17 - größer als “alles”"):
         assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
     assert len(processor.tokenizer(prompt.system(None))["input_ids"]) < 150
 
@@ -61,9 +61,7 @@ def test_lessons_agree_with_qwens_own_processor(processor: Any, model: Any, some
         lesson = Teacher(processor).lesson(one)
         asked = question(one, None)
         pictures = [np.ascontiguousarray(picture[:, :, ::-1]) for picture in asked.pictures]
-        own = processor(
-            text=[_conversation(processor, asked)], images=pictures, return_tensors="pt", do_resize=False
-        )
+        own = processor(text=[_conversation(processor, asked)], images=pictures, return_tensors="pt", do_resize=False)
         length = own["input_ids"].shape[1]
         assert own["input_ids"][0].tolist() == lesson.ids[:length].tolist()
         assert not lesson.weights[:length].any()

@@ -116,7 +116,7 @@ def test_frames_are_written_with_their_boxes(tmp_path: Path) -> None:
         kind, x, y, wide, high = line.split()
         assert int(kind) in range(len(LABELS))
         for middle, size in ((float(x), float(wide)), (float(y), float(high))):
-            assert -1e-4 <= middle - size / 2
+            assert middle - size / 2 >= -1e-4
             assert middle + size / 2 <= 1 + 1e-4
 
 
