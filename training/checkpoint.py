@@ -8,10 +8,17 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 
 _WARM_UP = 100
 _SAVE_SECONDS = 60.0
+
+
+def beside(_worker: int) -> None:
+    """Begin a worker that makes batches beside the training: one thread is its share."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
 
 
 class Run:

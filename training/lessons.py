@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -131,8 +130,6 @@ class Lessons(IterableDataset[Batch]):  # type: ignore[misc]  # torch is untyped
         self._folder, self._teacher, self._tokens, self._seed = folder, Teacher(processor), tokens, seed
 
     def __iter__(self) -> Iterator[Batch]:
-        cv2.setNumThreads(1)
-        torch.set_num_threads(1)
         dice = np.random.default_rng([self._seed, 13])
         pool: list[Lesson] = []
         for one in self._sets(dice):

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from training import shards, small_qwen
-from training.checkpoint import Run
+from training.checkpoint import Run, beside
 from training.lessons import Batch, Lessons, Teacher
 from training.measuring import measured
 from training.vision import train as train_eyes
@@ -44,7 +44,7 @@ def train(folder: Path, steps: int, tokens: int, eyes_shut: bool) -> None:
     model.model.visual.requires_grad_(not eyes_shut)
     run = Run(folder / "qwen" / "whole.pt", model, _LEARNING_RATE, steps)
     lessons = Lessons(folder / "sets", processor, tokens, run.step)
-    loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4))
+    loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=beside))
     teacher = Teacher(processor)
     held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]
     while run.step < steps:

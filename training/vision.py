@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from surveil.assess.prompt import numbers
 from surveil.demo.moment import Truth
 from surveil.messages import Box, Image
 from training import patches, shards
-from training.checkpoint import Run
+from training.checkpoint import Run, beside
 from training.sets import KeyframeSet
 from training.small_qwen import WINDOW
 
@@ -69,8 +69,6 @@ class Crops(IterableDataset[Any]):  # type: ignore[misc]  # torch is untyped to 
         self._folder, self._split, self._count, self._seed = folder, split, count, seed
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        cv2.setNumThreads(1)
-        torch.set_num_threads(1)
         dice = np.random.default_rng(self._seed)
         waiting: list[tuple[Image, Labels]] = []
         for one in self._sets(dice):
@@ -119,8 +117,12 @@ def train(folder: Path, steps: int, count: int) -> None:
     tower, head = model.model.visual, torch.nn.Linear(model.config.text_config.hidden_size, len(KINDS) + 2)
     parts = torch.nn.ModuleDict({"tower": tower, "head": head})
     run = Run(folder / "qwen" / "eyes.pt", parts, _LEARNING_RATE, steps)
-    loader = iter(DataLoader(Crops(folder / "sets", "train", count, run.step), batch_size=None, num_workers=1))
-    held = [next(batches) for batches in [iter(Crops(folder / "sets", "val", count, 0))] for _ in range(6)]
+    loader = iter(
+        DataLoader(
+            Crops(folder / "sets", "train", count, run.step), batch_size=None, num_workers=1, worker_init_fn=beside
+        )
+    )
+    held = list(islice(Crops(folder / "sets", "val", count, 0), 6))
     while run.step < steps:
         pixels, grids, told = next(loader)
         with torch.autocast("cpu", torch.bfloat16):

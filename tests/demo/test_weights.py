@@ -53,7 +53,8 @@ def test_the_detector_sees_what_the_story_tells() -> None:
         small = np.asarray(cv2.resize(picture, (384, 216), interpolation=cv2.INTER_AREA), np.uint8)
         (seen,) = detector.start([small])()
         boxes = [
-            (detector.labels[int(kind)], box / [384, 216, 384, 216]) for kind, box in zip(seen.class_id, seen.xyxy)
+            (detector.labels[int(kind)], box / [384, 216, 384, 216])
+            for kind, box in zip(seen.class_id, seen.xyxy, strict=True)
         ]
         for one in truth.seen:
             told += 1
