@@ -88,7 +88,8 @@ def batching(waiting: int, rounds: int = 5) -> dict[str, Any]:
     shares = [one / other for one, other in zip(together, alone, strict=True)]
     return {
         "waiting": waiting, "rounds": rounds, "together_s": round(median(together), 2),
-        "one_by_one_s": round(median(alone), 2), "share": round(median(shares), 3), "shares": [round(share, 3) for share in shares],
+        "one_by_one_s": round(median(alone), 2), "share": round(median(shares), 3),
+        "shares": [round(share, 3) for share in shares],
     }  # fmt: skip
 
 
