@@ -85,7 +85,7 @@ def _servers(settings: AssessorSettings, clock: Clock) -> Vlm:
 
 
 def _resident(settings: AssessorSettings, fit: Fit | None, clock: Clock) -> Vlm:
-    from surveil.assess.qwen import Residence
+    from surveil.assess.qwen import PATIENCE_ON_CPU_SECONDS, PATIENCE_SECONDS, Residence
 
     precision: Precision = "nf4" if settings.quantize == "nf4" else "none"
     if fit is not None:
@@ -97,7 +97,8 @@ def _resident(settings: AssessorSettings, fit: Fit | None, clock: Clock) -> Vlm:
         ceiling_gb=fit.ceiling_gb if fit else None,
         batch=fit.batch if fit else _CPU_BATCH,
     )
-    vlm: Vlm = registry.resolve(registry.VLMS["qwen"])(residence, clock)
+    patience = PATIENCE_SECONDS if fit else PATIENCE_ON_CPU_SECONDS
+    vlm: Vlm = registry.resolve(registry.VLMS["qwen"])(residence, clock, patience)
     return vlm
 
 

@@ -10,10 +10,11 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -23,6 +24,9 @@ from surveil.config import Config, ConfigError, SecretError, load
 from surveil.detect.engines import Format, Precision
 from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
 from surveil.redaction import redact
+
+if TYPE_CHECKING:  # it brings libraries along that `surveil check` can do without
+    from surveil.score import Score
 
 EX_FAULT = 1
 EX_INTERRUPTED = 130
@@ -152,6 +156,84 @@ def bench(
     _print(json.dumps(result.as_dict()))
 
 
+@app.command()
+def analyze(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Whose models; its first camera's rule counts."),
+    ] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME", help="What is looked for.")] = "security",
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a copy of each picture with what was seen drawn on it.")
+    ] = None,
+) -> None:
+    """Print what is in each picture and how bad it is, one JSON object a line."""
+    if profile != "security":
+        raise typer.BadParameter(
+            f"the profile {profile} is not in this version yet; there is security", param_hint="--profile"
+        )
+    settings = load(config) if config else _bare_config()
+    from surveil.analyze import analyses
+    from surveil.drawing import Annotator
+    from surveil.progress import Bar
+
+    annotator = Annotator(annotate, images) if annotate else None
+    unreadable = 0
+    with Bar("analyzing", len(images)) as bar:
+        for outcome in analyses(settings, images):
+            with bar.aside():
+                if isinstance(outcome, CaptureError):
+                    _say(str(outcome))
+                    unreadable += 1
+                    continue
+                _print(json.dumps(outcome.as_dict()))
+            if annotator is not None:
+                outcome.annotate(annotator)
+    if unreadable:
+        raise typer.Exit(os.EX_NOINPUT)
+
+
+@app.command("eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Stills and clips in sub-folders none, low, ....")],
+    configs: Annotated[
+        list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="A model to judge (several allowed).")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write the report there too.")] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw a figure for each model there.")] = None,
+) -> None:
+    """Judge VLMs by stills and clips whose risk is known; one JSON object on stdout."""
+    loaded = {str(file): load(file) for file in configs or ()} or {"default": _bare_config()}
+    from surveil import evaluation, samples
+    from surveil.progress import Bar
+
+    labelled = samples.samples(folder)
+    backends = [evaluation.Backend(name, settings) for name, settings in loaded.items()]
+    evaluation.judgeable(backends)
+    if report is not None:
+        evaluation.reserve(report)
+    drawn = _plots(plots)
+    scores: list[Score] = []
+    try:
+        with Bar("judging", len(backends) * len(labelled)) as bar:
+            for backend in backends:
+                scores.append(evaluation.judged(backend, labelled, bar.advance))
+                drawn(scores[-1])
+    finally:  # what was judged before another model failed is told all the same
+        if scores:
+            whole = evaluation.report(folder, labelled, scores)
+            if report is not None:
+                evaluation.write(report, whole)
+            _print(json.dumps(whole))
+            evaluation.show(scores)
+    unreadable = list(dict.fromkeys(line for score in scores for line in score.unreadable))
+    for line in unreadable:
+        _say(line)
+    if unreadable:
+        raise typer.Exit(os.EX_NOINPUT)
+
+
 models = typer.Typer(help="Shows the detector engines of this machine, and makes new ones.", no_args_is_help=True)
 app.add_typer(models, name="models")
 
@@ -277,6 +359,15 @@ def _say(text: str) -> None:
 def _bare_config() -> Config:
     """Return the defaults, for verbs that need no camera."""
     return Config.model_validate_json('{"cameras": {"bench": {"source": "bench"}}}')
+
+
+def _plots(folder: Path | None) -> Callable[[Score], None]:
+    """Return what draws a score, if there is a folder for it. Raises StorageError."""
+    if folder is None:
+        return lambda _score: None
+    from surveil.evaluation_plots import Plots
+
+    return Plots(folder).draw
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 from av.container import OutputContainer
 
+from surveil import drawing
 from surveil.config import Camera
 from surveil.interfaces import StorageError
 from surveil.messages import Finding, Image, Observation, Track
 from surveil.trigger.rules import Armed, Ground
 
-_CALM = (200, 200, 200)
-_FOUND = (90, 90, 255)
 _ZONE = (200, 160, 60)
 _LINE = (60, 200, 230)
 _IGNORED = (90, 90, 90)
@@ -62,15 +61,15 @@ class Renderer:
         self._draw_places(image)
         tracks = frozenset[int]().union(*(finding.tracks for finding in findings))
         for track in observation.tracks:
-            _box(image, track, _FOUND if track.id in tracks else _CALM)
+            drawing.box(image, track, drawing.FOUND if track.id in tracks else drawing.CALM)
         for finding in findings:
             for thing in finding.things:
                 track = Track(thing.track, thing.label, thing.confidence, thing.box)
-                _box(image, track, _FOUND)
+                drawing.box(image, track, drawing.FOUND)
         at = observation.frame.at
-        _text(image, f"{at:.1f} s", (8, 24), _CALM)
+        drawing.text(image, f"{at:.1f} s", (8, 24), drawing.CALM)
         for number, finding in enumerate(findings):
-            _text(image, f"{finding.rule}: {finding.reason}", (8, 50 + 24 * number), _FOUND)
+            drawing.text(image, f"{finding.rule}: {finding.reason}", (8, 50 + 24 * number), drawing.FOUND)
         self._write(image, at)
 
     def _size(self, observation: Observation) -> tuple[int, int]:
@@ -79,15 +78,15 @@ class Renderer:
 
     def _draw_places(self, image: Image) -> None:
         for name, zone in self._camera.zones.items():
-            corners = _pixels(image, zone.polygon)
+            corners = drawing.pixels(image, zone.polygon)
             cv2.polylines(image, [corners], True, _ZONE, 2, cv2.LINE_AA)
-            _text(image, name, tuple(map(int, corners[0])), _ZONE)
+            drawing.text(image, name, tuple(map(int, corners[0])), _ZONE)
         for polygon in self._camera.ignore:
-            cv2.polylines(image, [_pixels(image, polygon)], True, _IGNORED, 1, cv2.LINE_AA)
+            cv2.polylines(image, [drawing.pixels(image, polygon)], True, _IGNORED, 1, cv2.LINE_AA)
         for name, line in self._camera.lines.items():
-            begin, end = _pixels(image, (line.from_, line.to))
+            begin, end = drawing.pixels(image, (line.from_, line.to))
             cv2.arrowedLine(image, tuple(map(int, begin)), tuple(map(int, end)), _LINE, 2, cv2.LINE_AA, 0, 0.03)
-            _text(image, name, tuple(map(int, begin)), _LINE)
+            drawing.text(image, name, tuple(map(int, begin)), _LINE)
 
     def _write(self, image: Image, at: float) -> None:
         if self._container is None:
@@ -103,24 +102,3 @@ class Renderer:
         picture = av.VideoFrame.from_ndarray(image, format="bgr24")
         picture.pts, picture.time_base = number, _MILLISECOND
         self._container.mux(self._stream.encode(picture))
-
-
-def _pixels(image: Image, places: Sequence[tuple[float, float]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-    height, width = image.shape[:2]
-    return np.round(np.array(places) * (width, height)).astype(np.int32)
-
-
-def _box(image: Image, track: Track, colour: tuple[int, int, int]) -> None:
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = track.box
-    begin, end = (round(x1 * width), round(y1 * height)), (round(x2 * width), round(y2 * height))
-    cv2.rectangle(image, begin, end, colour, 1 if track.predicted else 2)
-    _text(image, f"{track.id} {track.label} {track.confidence:.2f}", (begin[0], begin[1] - 6), colour)
-
-
-def _text(image: Image, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:
-    """Write on a dark ground, since pictures are of every brightness."""
-    left, bottom = max(0, at[0]), max(16, at[1])
-    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.55, 1)
-    cv2.rectangle(image, (left, bottom - height - 3), (left + width, bottom + below), (20, 20, 20), cv2.FILLED)
-    cv2.putText(image, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)

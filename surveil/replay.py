@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from surveil import assessors, build
 from surveil.capture.video_file import Unpaced, VideoFile
@@ -12,15 +10,13 @@ from surveil.clock import SystemClock
 from surveil.config import Config
 from surveil.deliver.wire import AlertMessage, Envelope
 from surveil.detect.detection import Tracking
-from surveil.interfaces import Assessor, AssessorError, EndOfFile, FrameSource
-from surveil.messages import Assessment, AssessmentRequest, Decision, Finding, Frame, Observation
+from surveil.interfaces import EndOfFile, FrameSource
+from surveil.messages import Decision, Finding, Frame, Observation
+from surveil.oracle import Oracle, oracle
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import Moment
 from surveil.trigger.policy import CameraPolicy, Policy, Watcher
 from surveil.trigger.rules import Armed, Ground
-
-PATIENCE_SECONDS = 600.0
-"""The longest that one answer may take: the video waits for it, so the config's deadline does not count."""
 
 
 class Replay:
@@ -47,15 +43,12 @@ class Replay:
         tracking = Tracking(detector, [self._camera], seen.confidence, seen.every)
         policy = Policy(self._config, assesses=assessor is not None, entropy=derived_entropy).cameras[self._camera]
         policy.watcher = self._shown
-        with asyncio.Runner() as runner:
-            oracle = _Oracle(assessor, runner)
-            try:
-                oracle.start()
-                decided = _Decisions(policy, oracle, Envelope(self._config))
+        try:
+            with oracle(assessor) as asked:
+                decided = _Decisions(policy, asked, Envelope(self._config))
                 yield from self._watch(source, tracking, decided, on_frame)
-            finally:
-                source.close()
-                oracle.close()
+        finally:
+            source.close()
 
     def _shown(self, ground: Ground, observation: Observation, found: list[tuple[Armed, Finding]]) -> None:
         for watcher in self._watchers:
@@ -93,7 +86,7 @@ class Replay:
 class _Decisions:
     """Turns decisions into messages, and asks the questions among them at once."""
 
-    def __init__(self, policy: CameraPolicy, oracle: _Oracle, envelope: Envelope) -> None:
+    def __init__(self, policy: CameraPolicy, oracle: Oracle, envelope: Envelope) -> None:
         self.policy = policy
         self._oracle = oracle
         self._envelope = envelope
@@ -104,40 +97,4 @@ class _Decisions:
             if decision.alert is not None:
                 yield self._envelope.message(decision.alert, None, None if decision.captured_at is None else 0)
             if decision.request is not None:
-                yield from self.told(self.policy.assessed(self._oracle.answer(decision.request), now), now)
-
-
-class _Oracle:
-    """An assessor whose answers are waited for."""
-
-    def __init__(self, assessor: Assessor | None, runner: asyncio.Runner) -> None:
-        self._assessor = assessor
-        self._runner = runner
-        self._clock = SystemClock()
-
-    def start(self) -> None:
-        """Load the model. Raises AssessorError."""
-        if self._assessor is not None:
-            self._runner.run(self._assessor.start())
-
-    def close(self) -> None:
-        """Let go of the model."""
-        if self._assessor is not None:
-            self._runner.run(self._assessor.close())
-
-    def answer(self, request: AssessmentRequest) -> Assessment:
-        """Return how the request ended."""
-        if self._assessor is None:
-            raise AssessorError("nothing can be asked without an assessor")
-        began = self._clock.monotonic()
-        asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
-        ended = Assessment(request.incident, request.camera, "failed", look=request.look)
-        if not request.within_budget:
-            return replace(ended, state="shed", error="over assessor.per_minute")
-        try:
-            (outcome,) = self._runner.run(asyncio.wait_for(self._assessor.assess([asked]), PATIENCE_SECONDS))
-        except TimeoutError:
-            return replace(ended, state="expired", error=f"no answer in {PATIENCE_SECONDS:.0f} s")
-        if isinstance(outcome, AssessorError):
-            return replace(ended, error=str(outcome))
-        return replace(ended, state="done", answer=outcome, latency_ms=round((self._clock.monotonic() - began) * 1000))
+                yield from self.told(self.policy.assessed(self._oracle.ask(decision.request), now), now)

@@ -25,11 +25,15 @@ GLUE = {
     "overload",
     "status",
     "explain",
+    "drawing",
     "render",
     "progress",
     "testing",
 }
-TOP = {"service", "replay", "bench", "models", "analyze", "evaluation", "doctor"}
+TOP = {
+    "service", "oracle", "replay", "bench", "models", "analyze", "samples", "score", "evaluation", "evaluation_plots",
+    "doctor",
+}  # fmt: skip
 LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
 
 ADAPTERS = {
@@ -68,6 +72,7 @@ ADAPTERS = {
     "pynvml": {"assess/gpu.py"},
     "paho": {"deliver/mqtt.py"},
     "cv2": {
+        "analyze.py",
         "assess/marks.py",
         "assess/openai.py",
         "capture/masks.py",
@@ -86,9 +91,11 @@ ADAPTERS = {
         "demo/texture.py",
         "demo/yard.py",
         "detect/export.py",
+        "drawing.py",
         "models.py",
         "render.py",
     },
+    "matplotlib": {"evaluation_plots.py"},
     "yaml": {"config/document.py", "config/load.py", "detect/openvino.py"},
     "shapely": {"config/settings.py", "trigger/zones.py"},
 }

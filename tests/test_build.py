@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from surveil import build, registry
-from surveil.assess.qwen import QwenAssessor
 from surveil.capture.rtsp import RtspSource
 from surveil.capture.video_file import VideoFile
 from surveil.clock import SystemClock
@@ -28,7 +27,7 @@ def config(folder: Path, text: str) -> Config:
 
 
 def test_every_name_in_the_registry_is_there() -> None:
-    for name in [registry.DETECTOR, *registry.ASSESSORS.values(), *registry.SOURCES.values()]:
+    for name in [registry.DETECTOR, *registry.VLMS.values(), *registry.SOURCES.values()]:
         assert callable(registry.resolve(name))
 
 
@@ -47,22 +46,6 @@ def test_a_password_that_is_nowhere_is_told_before_anything_starts(tmp_path: Pat
     )
     with pytest.raises(SecretError, match="SURELY_NOT_SET_ANYWHERE is not set"):
         build.source("a", settings.cameras["a"], (64, 64), SystemClock(), Metrics())
-
-
-@pytest.mark.parametrize(
-    ("backend", "free", "here", "kind"),
-    [("none", 80.0, True, None), ("qwen", None, True, QwenAssessor), ("auto", None, True, None),
-     ("auto", 12.0, True, None), ("auto", 24.0, True, QwenAssessor), ("auto", 24.0, False, None)],
-)  # fmt: skip
-def test_the_assessor_is_what_the_config_asks_and_the_machine_can_carry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, free: float | None, here: bool, kind: type | None
-) -> None:
-    monkeypatch.setattr("surveil.assess.gpu.free_memory_gb", lambda: free)
-    model = str(tmp_path) if here else "Qwen/Qwen2.5-VL-7B-Instruct"
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    settings = config(tmp_path, f"{ONE}assessor: {{backend: {backend}, model: {model}}}")
-    made = build.assessor(settings)
-    assert (type(made) if made else None) is kind
 
 
 def test_all_secrets_that_are_missing_are_told_with_their_keys(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import surveil
+from tests.real import components
 from tests.real.components import free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +37,10 @@ def written(folder: Path, text: str) -> str:
 
 
 def test_help_everywhere() -> None:
-    for arguments in (["--help"], ["run", "--help"], ["check", "-h"], ["replay", "--help"], ["schema", "--help"]):
+    for arguments in (
+        ["--help"], ["run", "--help"], ["check", "-h"], ["replay", "--help"], ["schema", "--help"],
+        ["analyze", "--help"], ["eval", "--help"],
+    ):  # fmt: skip
         done = surveil_says(*arguments)
         assert done.returncode == 0
         assert "Usage" in done.stdout
@@ -45,8 +49,11 @@ def test_help_everywhere() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["fly"], ["run", "--colour"], ["replay"], ["schema", "nothing"], ["check", "--config"], ["replay", "a", "b"]],
-)
+    [
+        ["fly"], ["run", "--colour"], ["replay"], ["schema", "nothing"], ["check", "--config"], ["replay", "a", "b"],
+        ["analyze"], ["analyze", "a.png", "--profile", "retail"], ["eval"], ["eval", "a", "b"],
+    ],
+)  # fmt: skip
 def test_wrong_usage_exits_64(arguments: list[str]) -> None:
     done = surveil_says(*arguments)
     assert done.returncode == 64
@@ -99,6 +106,48 @@ def test_replay_names_what_it_cannot_read(tmp_path: Path, yolo_folder: Path) -> 
         done = surveil_says("replay", str(tmp_path / "text.mp4"), "--config", file, *wrong)
         assert done.returncode == 64
         assert wrong[1] in done.stderr
+
+
+def test_analyze_tells_what_it_lacks(tmp_path: Path) -> None:
+    written(tmp_path, ONE)
+    (tmp_path / "text.png").write_text("no picture")
+    picture = str(ROOT / "tests" / "none.png")
+    for arguments, code, complaint in (
+        (["text.png"], 66, "text.png: this is no picture that can be read"),
+        ([picture, "text.png"], 66, f"{picture}: no such file or directory"),
+        (["text.png", "--config", "absent.yaml"], 78, "absent.yaml:1: file: cannot be read"),
+        (["text.png", "--annotate", "c.yaml/x"], 73, "c.yaml/x cannot be written: not a directory"),
+    ):
+        done = surveil_says("analyze", *arguments, folder=tmp_path)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert complaint in done.stderr
+    components.write_video(tmp_path / "bar.mp4", frames=1)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", "bar.mp4", "bar.png"], cwd=tmp_path, check=True)
+    done = surveil_says("analyze", "bar.png", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "yolov8n.pt is not here; download it once" in done.stderr
+
+
+def test_eval_tells_what_it_lacks_before_anything_is_loaded(tmp_path: Path) -> None:
+    written(tmp_path, f"{ONE}assessor: {{backend: none}}\n")
+    (tmp_path / "asks.yaml").write_text(f"{ONE}assessor: {{backend: openai, urls: ['http://127.0.0.1:9/v1']}}\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "set" / "low").mkdir(parents=True)
+    (tmp_path / "set" / "low" / "a.png").write_text("counted, and only read when its turn comes")
+    (tmp_path / "wrong" / "low").mkdir(parents=True)
+    (tmp_path / "wrong" / "labels.yaml").write_text("a.png: {level: high}\nb.png: {levle: high}\n")
+    for arguments, code, complaint in (
+        (["absent"], 66, "absent: there is no such folder"),
+        (["empty"], 66, "empty: no still or clip is in a sub-folder none, low, medium, high, or named in labels.yaml"),
+        (["wrong"], 66, "wrong/labels.yaml:2: b.png: levle: is no key here"),
+        (["set", "--config", "c.yaml"], 78, "c.yaml: there is no assessor to judge, because the config says so"),
+        (["set", "--config", "asks.yaml", "--report", "no/r.json"], 73, "no/r.json cannot be written"),
+        (["set", "--config", "asks.yaml", "--plots", "c.yaml/x"], 73, "c.yaml/x cannot be written"),
+        (["set", "--config", "asks.yaml"], 78, "yolov8n.pt is not here; download it once"),
+    ):
+        done = surveil_says("eval", *arguments, folder=tmp_path)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        assert complaint in done.stderr
 
 
 def test_a_reader_that_leaves_is_an_output_that_cannot_be_written(tmp_path: Path) -> None:

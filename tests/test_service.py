@@ -6,7 +6,9 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -15,6 +17,7 @@ from surveil.deliver.wire import alert_schema
 from tests.capture.test_damage import recorded
 from tests.real import components
 from tests.real.components import Daemon, Subscriber, free_port, mosquitto, rtsp_server, wait_for
+from tests.real.vlm_server import VlmServer
 
 Start = Callable[[Path], Daemon]
 Subscribe = Callable[..., Subscriber]
@@ -147,6 +150,46 @@ def test_what_is_not_there_is_told_in_a_line_and_the_rest_goes_on(
             assert running.stop() == 0
     assert "Traceback" not in running.log
     assert "guessed" not in running.log
+
+
+@pytest.mark.slow
+def test_a_server_that_never_answers_delays_no_alert_and_is_told_of_at_its_deadline(
+    tmp_path: Path, footage: Path, yolo_folder: Path, broker: int, daemon: Start, subscribe: Subscribe
+) -> None:
+    deadline = 3.0
+    with rtsp_server(footage, free_port()) as camera, VlmServer("never") as server:
+        file = config(
+            tmp_path,
+            f"""
+            node: box
+            cameras: {{hall: {{source: "{camera}"}}}}
+            detector: {{model: {yolo_folder}}}
+            assessor: {{backend: openai, urls: ["{server.url}"], model: toy, deadline: {deadline}}}
+            alerts: {{linger: 2}}
+            mqtt: {{host: 127.0.0.1, port: {broker}}}
+            storage: {{path: {tmp_path / "data"}}}
+            """,
+        )
+        subscriber = subscribe(broker)
+        running = daemon(file)
+        running.wait_for(f"assessor: {server.name} does not answer; it is tried again with every question", 90)
+        running.wait_for("ready: node box watches hall", 30)
+        wait_for(lambda: any(a["phase"] == "end" for a in subscriber.alerts()), 60, "an incident ends")
+        assert running.stop() == 0, running.log
+    alerts = subscriber.alerts()
+    first = [alert for alert in alerts if alert["id"] == alerts[0]["id"]]
+    new, unanswered = first[0], next(alert for alert in first if alert["assessment"]["state"] != "pending")
+    assert new["latency_ms"]["capture_to_publish"] < 1000
+    assert unanswered["assessment"]["state"] == "expired"
+    assert unanswered["assessment"]["error"] == "no answer before the deadline"
+    assert deadline <= moment(unanswered) - moment(new, "started") <= deadline + 1.0
+    assert unanswered["notify"]
+    assert first[-1]["phase"] == "end"
+    assert server.questions
+
+
+def moment(alert: dict[str, Any], key: str = "updated") -> float:
+    return datetime.fromisoformat(alert[key]).timestamp()
 
 
 @pytest.mark.slow

@@ -29,3 +29,13 @@ def test_rates_are_since_the_last_look_and_assessments_add_up() -> None:
     assert (told["queue"], told["outbox"], told["lost"], told["refused"]) == (3, 7, 1, 2)
     assert told["latency_s"]["capture_to_detect"]["p50"] == 0.02
     assert told["latency_s"]["assessment"] is None
+    assert told["assessor"] is None
+
+
+def test_which_model_answers_and_what_keeps_it_from_that_is_told() -> None:
+    state: dict[str, str | None] = {
+        "model": "Qwen2.5-VL-7B-Instruct@nf4",
+        "fault": "the model's process died; tried again in 15 s",
+    }
+    stats = Stats(Metrics(), queue=lambda: 0, outbox=lambda: {"waiting": 0}, assessor=lambda: state)
+    assert json.loads(stats.payload({}, now=0.0))["assessor"] == state

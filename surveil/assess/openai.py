@@ -38,6 +38,8 @@ MAX_TOKENS = 400
 """Three times what an answer in its bounds needs; one that is longer is out of them anyway."""
 JPEG_QUALITY = 90
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+_CLOSED = "the connections are closed"
 _KEY = re.compile(r"[!-~]+")
 
 
@@ -270,8 +272,8 @@ class OpenAiVlm:
         """Return a server's JSON object. Raises _Elsewhere where another server may help, else AssessorError."""
         client = self._client
         if client is None:
-            raise AssessorError("the connections are closed")
-        how: dict[str, Any] = {"extensions": {"trace": partial(self._keep_at_home, server.name)}}
+            raise AssessorError(_CLOSED)
+        how: dict[str, Any] = {"extensions": {"trace": partial(self._keep_at_home, client, server.name)}}
         if body is not None:
             # In ASCII: a letter that Python holds as two halves is whole again where it arrives.
             how |= {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
@@ -289,22 +291,26 @@ class OpenAiVlm:
             raise _Elsewhere(f"{server.name} is no address of a server", lasting=True) from None
         except httpx.HTTPError as error:
             if self._client is not client:
-                raise AssessorError("the connections are closed") from None
+                raise AssessorError(_CLOSED) from None
             raise _Elsewhere(f"{server.name} broke the connection ({type(error).__name__})") from None
         return _object(server.name, response, reply)
 
-    async def _keep_at_home(self, name: str, event: str, info: dict[str, Any]) -> None:
-        """Refuse a connection to an address that is not private, before anything is sent on it.
+    async def _keep_at_home(self, client: httpx.AsyncClient, name: str, event: str, info: dict[str, Any]) -> None:
+        """Refuse a connection to an address that is not private, before anything is sent on it, and one that nobody
+        wants any more.
 
         Looking at the address of the connection itself leaves no room for a name that resolves differently later.
         """
-        if event != "connection.connect_tcp.complete" or self._access.allow_remote:
+        if event not in _CONNECTED:
             return
         stream = info["return_value"]
         address = str((stream.get_extra_info("server_addr") or ["unknown"])[0])
-        if not is_private(address):
-            await stream.aclose()
-            raise _Elsewhere(f"{name} is {address}, {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
+        if self._client is client and (self._access.allow_remote or is_private(address)):
+            return
+        await stream.aclose()
+        if self._client is not client:
+            raise AssessorError(_CLOSED)
+        raise _Elsewhere(f"{name} is {address}, {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
 
 
 def _late(name: str) -> str:
@@ -338,8 +344,8 @@ def _object(name: str, response: httpx.Response, reply: bytes) -> dict[str, Any]
     if status >= 400:
         raise _Refused(f"{name} refuses the question, with status {status}{_reason(data)}")
     if not isinstance(data, dict):
-        kind_of = response.headers.get("content-type", "nothing it names").split(";")[0]
-        raise _Elsewhere(f"{name} answers with {_line(kind_of)} instead of a JSON object", lasting=True)
+        kind_of = response.headers.get("content-encoding") or response.headers.get("content-type", "nothing it names")
+        raise _Elsewhere(f"{name} answers with {_line(kind_of.split(';')[0])} instead of a JSON object", lasting=True)
     return data
 
 

@@ -24,7 +24,9 @@ from surveil.interfaces import AssessorError
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 15.0
-"""A worker that has not moved for so long, while it should, hangs."""
+"""A worker on a GPU that has not moved for so long, while it should, hangs."""
+PATIENCE_ON_CPU_SECONDS = 120.0
+"""On a CPU, reading the pictures alone may take as long."""
 _LOOK_SECONDS = 0.25
 
 

@@ -268,7 +268,7 @@ def test_a_model_that_loads_later_is_used_from_then_on(monkeypatch: pytest.Monke
     assert running.stage.fault == "the GPU is full"
     running.ask("early")
     wait_for(lambda: running.stage.model == "late", 5, "it loads")
-    assert running.stage.fault is None
+    wait_for(lambda: running.stage.fault is None, 5, "nothing keeps it from answering")
     running.ask("later")
     wait_for(lambda: len(running.ended) == 2, 5, "both end")
     assert [(e.incident, e.state, e.error) for e in running.ended] == [

@@ -171,7 +171,7 @@ def test_a_worker_that_is_lost_three_times_in_a_row_rests_and_is_then_tried_agai
             (said,) = await vlm.say(questions(1))
             assert str(said).startswith("the model rests: the model's process died")
             clock.advance(FIRST_REST_SECONDS)
-            assert vlm.fault is None
+            wait_for(lambda: vlm.fault is None, 1, "its rest is over")
             (said,) = await vlm.say(questions(1))
             assert isinstance(said, str)
         finally:

@@ -65,8 +65,14 @@ def test_what_is_no_address_is_not_private(garbage: str) -> None:
         ("https://8.8.8.8/v1", True),
         ("http://[2001:4860:4860::8888]:8000/v1", True),
         ("http://169.254.169.254/v1", True),
-        ("https://api.example.org/v1", False),  # judged by the address that it is connected to
+        ("https://api.example.org/v1", True),
+        ("https://localhost.example.org./v1", True),
+        ("http://localhost:8000/v1", False),
+        ("http://gpu:8000/v1", False),
+        ("http://GPU.Lan./v1", False),
+        ("http://gpu.home.arpa/v1", False),
+        ("http://vlm.internal/v1", False),  # judged again by the address that it is connected to
     ],
 )
-def test_a_url_is_remote_by_its_address_and_a_name_is_judged_later(url: str, remote: bool) -> None:
+def test_a_url_is_remote_by_its_address_or_by_a_name_that_is_not_of_a_local_network(url: str, remote: bool) -> None:
     assert is_remote(url) is remote

@@ -13,6 +13,27 @@ _NAMES = (
     "vision_start vision_end vision_pad image_pad video_pad"
 )
 SPECIALS = [f"<|{name}|>" for name in _NAMES.split()]
+# A turn is a text, or parts that are pictures and texts in their order.
+CHAT_TEMPLATE = """
+{%- for message in messages -%}
+    {{- "<|im_start|>" + message.role + "\n" -}}
+    {%- if message.content is string -%}
+        {{- message.content -}}
+    {%- else -%}
+        {%- for part in message.content -%}
+            {%- if part.type == "image" -%}
+                {{- "<|vision_start|><|image_pad|><|vision_end|>" -}}
+            {%- else -%}
+                {{- part.text -}}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{- "<|im_end|>\n" -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- "<|im_start|>assistant\n" -}}
+{%- endif -%}
+"""
 
 
 def build(folder: Path) -> None:
@@ -70,7 +91,10 @@ def build(folder: Path) -> None:
     model.generation_config.pad_token_id = ids["<|endoftext|>"]
     model.save_pretrained(folder)
     processor = Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(), tokenizer=tokenizer, video_processor=Qwen2VLVideoProcessor()
+        image_processor=Qwen2VLImageProcessor(),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(),
+        chat_template=CHAT_TEMPLATE,
     )
     processor.save_pretrained(folder)
 
