@@ -22,6 +22,7 @@ from training.sets import KeyframeSet
 
 _PAD = "<|image_pad|>"
 _POOL = 96
+_SHORT = 2
 _VIEWS = 0.2
 """So often a set is asked from one more angle instead of for its first answer."""
 DIGIT_WEIGHT = 4.0
@@ -123,16 +124,32 @@ class Teacher:
         return Batch(told, heavy, placed, pixels, grids)
 
 
-class Lessons(IterableDataset[Batch]):  # type: ignore[misc]  # torch is untyped to us
-    """Endless batches of lessons of about one length, of at most so many tokens."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How lessons are given: batches of at most `tokens`, from the `first` on.
 
-    def __init__(self, folder: Path, processor: Any, tokens: int, seed: int) -> None:
-        self._folder, self._teacher, self._tokens, self._seed = folder, Teacher(processor), tokens, seed
+    Before batch `short_until` only sets of one or two pictures are shown: they teach nearly as much, at a third of the
+    cost.
+    """
+
+    tokens: int
+    first: int
+    short_until: int
+
+
+class Lessons(IterableDataset[Batch]):  # type: ignore[misc]  # torch is untyped to us
+    """Endless batches of lessons of about one length."""
+
+    def __init__(self, folder: Path, processor: Any, plan: Plan) -> None:
+        self._folder, self._teacher, self._plan = folder, Teacher(processor), plan
 
     def __iter__(self) -> Iterator[Batch]:
-        dice = np.random.default_rng([self._seed, 13])
+        dice = np.random.default_rng([self._plan.first, 13])
         pool: list[Lesson] = []
+        given = self._plan.first
         for one in self._sets(dice):
+            if given < self._plan.short_until and len(one.request.keyframes) > _SHORT:
+                continue
             angle = list(prompt.VIEWS)[dice.integers(len(prompt.VIEWS))] if dice.random() < _VIEWS else None
             pool.append(self._teacher.lesson(one, angle))
             if len(pool) == _POOL:
@@ -140,12 +157,13 @@ class Lessons(IterableDataset[Batch]):  # type: ignore[misc]  # torch is untyped
                 cuts = list(self._cut(pool))
                 for at in dice.permutation(len(cuts)):
                     yield self._teacher.batch(cuts[at])
+                    given += 1
                 pool = []
 
     def _cut(self, pool: list[Lesson]) -> Iterator[list[Lesson]]:
         chosen: list[Lesson] = []
         for lesson in pool:
-            if chosen and (len(chosen) + 1) * len(lesson.ids) > self._tokens:
+            if chosen and (len(chosen) + 1) * len(lesson.ids) > self._plan.tokens:
                 yield chosen
                 chosen = []
             chosen.append(lesson)

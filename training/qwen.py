@@ -20,12 +20,14 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from training import shards, small_qwen
 from training.checkpoint import Run, beside
-from training.lessons import Batch, Lessons, Teacher
+from training.lessons import Batch, Lessons, Plan, Teacher
 from training.measuring import measured
 from training.vision import train as train_eyes
 
 _LEARNING_RATE = 1e-3
-EYE_STEPS, STEPS = 1500, 1200
+_SHORT_SHARE = 0.6
+"""Of the steps, so many are with sets of few pictures."""
+EYE_STEPS, STEPS = 1500, 1000
 
 
 def prepare(folder: Path, sets: int) -> None:
@@ -43,7 +45,7 @@ def train(folder: Path, steps: int, tokens: int, eyes_shut: bool) -> None:
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
     model.model.visual.requires_grad_(not eyes_shut)
     run = Run(folder / "qwen" / "whole.pt", model, _LEARNING_RATE, steps)
-    lessons = Lessons(folder / "sets", processor, tokens, run.step)
+    lessons = Lessons(folder / "sets", processor, Plan(tokens, run.step, int(_SHORT_SHARE * steps)))
     loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=beside))
     teacher = Teacher(processor)
     held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]
