@@ -138,6 +138,8 @@ def _add_headlights(picture: Image, moment: Moment) -> None:
 
 def _seen(canvas: Canvas, thing: Thing, number: int, whole: int) -> Seen | None:
     found = canvas.visible(number)
+    if thing.label == "parcel" and thing.lift:
+        return None  # in somebody's arms it is part of that person
     if found is None or not whole:
         return None
     box, left = found
