@@ -15,6 +15,7 @@ from surveil.interfaces import Assessor
 
 if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do without
     from surveil.assess.memory import Fit, Precision
+    from surveil.assess.openai import OpenAiVlm
     from surveil.assess.vlm import Vlm
 
 _log = logging.getLogger(__name__)
@@ -70,15 +71,16 @@ def assessor(config: Config, clock: Clock) -> Assessor | None:
         _log.warning("%s: %s", settings.model, weights.RESEARCH_NOTE)
     wording = Path(settings.prompt).read_text(encoding="utf-8") if settings.prompt else None
     manner = Manner(settings.language, wording, settings.views)
-    vlm = _servers(settings, clock) if choice.backend == "openai" else _resident(settings, choice.fit, clock)
+    vlm: Vlm = servers(settings, clock) if choice.backend == "openai" else _resident(settings, choice.fit, clock)
     return VlmAssessor(vlm, manner, clock)
 
 
-def _servers(settings: AssessorSettings, clock: Clock) -> Vlm:
+def servers(settings: AssessorSettings, clock: Clock) -> OpenAiVlm:
+    """Return the servers that the config names, not yet connected to. Raises SecretError."""
     from surveil.assess.openai import Access
 
     key = settings.api_key.reveal() if settings.api_key else None
-    vlm: Vlm = registry.resolve(registry.VLMS["openai"])(
+    vlm: OpenAiVlm = registry.resolve(registry.VLMS["openai"])(
         Access(settings.urls, settings.model, key, settings.allow_remote), clock
     )
     return vlm

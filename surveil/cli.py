@@ -234,6 +234,22 @@ def evaluate(
         raise typer.Exit(os.EX_NOINPUT)
 
 
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="What must be there.")] = None,
+) -> None:
+    """Show what this machine can do, and what to do about what is missing."""
+    settings = load(config) if config else _bare_config()
+    from rich.console import Console
+
+    from surveil.doctor import findings, table
+
+    found = list(findings(settings))
+    Console().print(table(found))
+    if any(finding.missing for finding in found):
+        raise typer.Exit(EX_FAULT)
+
+
 models = typer.Typer(help="Shows the detector engines of this machine, and makes new ones.", no_args_is_help=True)
 app.add_typer(models, name="models")
 

@@ -33,7 +33,7 @@ def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(journald="JOURNAL_STREAM" in os.environ))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("ultralytics", "transformers", "httpx", "huggingface_hub", "asyncio", "matplotlib"):
+    for chatty in ("ultralytics", "transformers", "httpx", "huggingface_hub", "asyncio", "matplotlib", "amqtt"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 

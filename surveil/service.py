@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from surveil import __version__, assessors, build, systemd
 from surveil.assess.assessment import AssessmentStage
@@ -23,6 +23,7 @@ from surveil.capture.grabber import Grabber
 from surveil.channels import Channel, FrameQueue
 from surveil.clock import Clock, SystemClock, utc_text
 from surveil.config import Config
+from surveil.deliver import embedded
 from surveil.deliver.delivery import Delivery
 from surveil.deliver.mqtt import Broker, MqttLink
 from surveil.deliver.outbox import Outbox
@@ -56,6 +57,11 @@ STOP_SECONDS = 9.0
 """The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
 Inbox = Channel[Observation | Assessment | CameraStatus]
+
+
+def _protocol(version: int | str) -> Literal["auto", "5", "3.1.1"]:
+    """Return the MQTT version as the link has it; in the config 5 may be a number or text."""
+    return "5" if version in {5, "5"} else "3.1.1" if version == "3.1.1" else "auto"
 
 
 @dataclass
@@ -122,6 +128,9 @@ class Service:
             raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
         build.passwords(config)
         broker = self._broker()
+        self._embedded = embedded.EmbeddedBroker(config.mqtt.port) if config.mqtt.embedded else None
+        if self._embedded is not None:
+            self._embedded.start()
         _log.info("loading the detector %s", config.detector.model)
         detector = build.detector(config)
         _log.info("detector: %s, %d labels", detector.name, len(detector.labels))
@@ -223,6 +232,8 @@ class Service:
             self._retain_status(grabber.camera)
         if not self._link.stop(deadline.left(2.0), clean):
             _log.error("the broker did not take everything in time: %d messages are lost", self._link.waiting)
+        if self._embedded is not None and not self._embedded.stop(deadline.left(2.0)):
+            _log.warning("the built-in broker did not stop in time")
         _log.info("stopped")
 
     # The threads' ways in.
@@ -367,12 +378,14 @@ class Service:
     def _broker(self) -> Broker:
         mqtt = self._config.mqtt
         return Broker(
-            host=mqtt.host,
+            host=embedded.HOST if mqtt.embedded else mqtt.host,
             port=mqtt.port,
             username=mqtt.username,
             password=mqtt.password.reveal() if mqtt.password else None,
             client_id=f"surveil-{self._config.node}",
             root=f"{mqtt.base_topic}/{self._config.node}",
+            # The built-in broker knows one protocol only, and we know which.
+            version="3.1.1" if mqtt.embedded else _protocol(mqtt.version),
         )
 
     def _info(self) -> bytes:

@@ -70,6 +70,7 @@ ADAPTERS = {
     "xgrammar": {"assess/qwen_model.py"},
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
+    "amqtt": {"deliver/embedded.py"},
     "paho": {"deliver/mqtt.py"},
     "cv2": {
         "analyze.py",

@@ -7,6 +7,7 @@ from typing import Literal
 
 Precision = Literal["none", "nf4"]
 """How the weights are kept: `none` in half precision, `nf4` in four bits (Dettmers et al., QLoRA, 2023)."""
+PRECISIONS: tuple[Precision, ...] = ("none", "nf4")
 
 WEIGHTS_7B_GB = 16.6
 """Qwen2.5-VL-7B's 8.3 billion parameters in half precision; what a model is taken for that is not on this machine."""
@@ -64,6 +65,6 @@ def fit(
     ceiling = free_gb - DETECTOR_GB
     if ceiling_gb is not None:
         ceiling = min(ceiling, ceiling_gb)
-    ways: tuple[Precision, ...] = ("none", "nf4") if wanted == "auto" else (wanted,)
+    ways = PRECISIONS if wanted == "auto" else (wanted,)
     precision = next((way for way in ways if needed(weights_gb, way) <= ceiling), None)
     return Fit(free_gb, max(0.0, ceiling), weights_gb, precision)

@@ -118,6 +118,13 @@ class OpenAiVlm:
 
         Raises AssessorError for a key that no server can be sent.
         """
+        await self.connect()
+        for problem in await self.problems():
+            _log.warning("assessor: %s", problem)
+        return self._access.model
+
+    async def connect(self) -> None:
+        """Make ready to ask; nothing is sent yet. Raises AssessorError for a key that no server can be sent."""
         await self.close()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self._access.api_key is not None:
@@ -133,10 +140,11 @@ class OpenAiVlm:
             follow_redirects=False,
             trust_env=False,  # a proxy of the environment's would see the pictures
         )
-        for problem in await asyncio.gather(*map(self._probe, self._servers)):
-            if problem is not None:
-                _log.warning("assessor: %s", problem)
-        return self._access.model
+
+    async def problems(self) -> list[str]:
+        """Ask every server for its models; return what is wrong, a line a server that has something."""
+        found = await asyncio.gather(*map(self._probe, self._servers))
+        return [problem for problem in found if problem is not None]
 
     async def say(self, questions: Sequence[Question]) -> list[Said]:
         """Return what came of each question, all asked at the same time."""

@@ -20,8 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("mqtt", "embedded"): _is(False),
-    ("mqtt", "version"): _is("auto", 5, "5"),
     ("mqtt", "tls"): _is(None),
     ("mqtt", "discovery"): _is(None),
     ("storage", "keep_days"): _is(None),

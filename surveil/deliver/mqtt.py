@@ -12,7 +12,7 @@ import os
 import select
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -34,6 +34,8 @@ _HEADER_BYTES = 1024  # more than topic and properties of a packet need
 _SETTLED_SECONDS = 5.0
 """A connection that holds for so long is no longer an attempt; one that breaks sooner may be a loop."""
 _NO_LIMIT = 268_435_455  # MQTT's own: a remaining length of four bytes
+_UNKNOWN_PROTOCOL = frozenset({"Unsupported protocol version", "Protocol error"})
+"""How a broker says that it does not know our MQTT; older ones just hang up."""
 _REPEAT_SECONDS = 60.0
 """A broker that stays away is told of again this often."""
 
@@ -48,6 +50,7 @@ class Broker:
     password: str | None
     client_id: str
     root: str
+    version: Literal["auto", "5", "3.1.1"] = "auto"
 
     @property
     def place(self) -> str:
@@ -73,6 +76,8 @@ class MqttLink:
         self._broker = broker
         self._outbox = outbox
         self._clock = clock
+        self._next_protocol = paho.MQTTv311 if broker.version == "3.1.1" else paho.MQTTv5
+        self._protocol = self._next_protocol
         self._greeting: Any = None
         self._farewell: Any = None
         self._goodbye: int | None = None
@@ -154,14 +159,16 @@ class MqttLink:
         """Connect, and send until stopped. Raises BrokerError."""
         client = self._connect()
         try:
-            self._await_greeting(client)
+            self._greet(client)
             began = self._clock.monotonic()
-            _log.info("broker %s is connected", self._broker.place)
+            _log.info("broker %s is connected, in MQTT %s", self._broker.place, self._spoken)
             self._publish(client, _Packet("status", b"online", 1, retain=True))
             with self._lock:
                 self._unsent = dict(self._retained)
                 self._passing = None
             self.connected = True
+            if self._broker.version == "auto":
+                self._next_protocol = paho.MQTTv5  # a broker that comes back may be a newer one
             while not self._stop.is_set() or self._flushing():
                 self._send(client)
                 if self._clock.monotonic() - began > _SETTLED_SECONDS:
@@ -176,9 +183,20 @@ class MqttLink:
             elif (sock := client.socket()) is not None:
                 sock.close()
 
+    def _greet(self, client: paho.Client) -> None:
+        """Wait for the broker's word; where it does not know our MQTT, the next try is in the other one."""
+        try:
+            self._await_greeting(client)
+        except BrokerError:
+            unknown = self._greeting is None or str(self._greeting) in _UNKNOWN_PROTOCOL
+            if unknown and self._broker.version == "auto" and not self._stop.is_set():
+                self._next_protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
+            raise
+
     def _connect(self) -> paho.Client:
         broker = self._broker
-        client = paho.Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=paho.MQTTv5)
+        self._protocol = self._next_protocol
+        client = paho.Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=self._protocol)
         client.connect_timeout = CONNECT_SECONDS
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -201,11 +219,15 @@ class MqttLink:
             if self._stop.is_set():
                 raise BrokerError(f"broker {self._broker.place} had not answered yet")
             if self._clock.monotonic() > until:
-                raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT 5 broker")
+                raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT {self._spoken} broker")
             self._step(client, 0.2)
         if self._greeting.is_failure:
             who = f" the user {self._broker.username}" if self._broker.username else ""
             raise BrokerError(f"broker {self._broker.place} refuses{who}: {str(self._greeting).lower()}")
+
+    @property
+    def _spoken(self) -> str:
+        return "5" if self._protocol == paho.MQTTv5 else "3.1.1"
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         self._greeting = reason
@@ -256,14 +278,20 @@ class MqttLink:
             topic = next(iter(self._unsent), None)
             return None if topic is None else (topic, self._unsent.pop(topic))
 
-    def _publish(self, client: paho.Client, packet: _Packet) -> int:
+    def _properties(self, packet: _Packet) -> Properties | None:
+        """Return what MQTT 5 tells beside the payload; 3.1.1 has no place for it."""
+        if self._protocol != paho.MQTTv5:
+            return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if packet.content_type:
             properties.ContentType = packet.content_type
         if packet.expiry is not None:
             properties.MessageExpiryInterval = packet.expiry
+        return properties
+
+    def _publish(self, client: paho.Client, packet: _Packet) -> int:
         topic = f"{self._broker.root}/{packet.topic}"
-        info = client.publish(topic, packet.payload, packet.qos, packet.retain, properties)
+        info = client.publish(topic, packet.payload, packet.qos, packet.retain, self._properties(packet))
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN, paho.MQTT_ERR_AGAIN}:
             raise BrokerError(f"broker {self._broker.place}: {paho.error_string(info.rc)}")
         if packet.qos:

@@ -608,6 +608,13 @@ def test_one_broken_server_of_three_takes_no_answer_with_it_and_is_soon_left_alo
         assert FAULTS_IN_A_ROW <= len(broken.questions) <= 2 * max(FAULTS_IN_A_ROW, at_a_time)
 
 
+def test_one_server_that_works_among_many_that_are_away_is_enough() -> None:
+    away = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2 * openai.TRIES)]
+    with VlmServer() as server:
+        (said,) = ask(access(*away, server), question())
+    assert score(said) == 30
+
+
 def test_a_server_that_hangs_holds_up_no_question_to_another() -> None:
     with VlmServer("never", everywhere=False) as hanging, VlmServer() as server:
         said = ask(access(hanging, server), *[question(1.5) for _ in range(100)])

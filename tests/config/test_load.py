@@ -147,7 +147,6 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: /dev/video0}}",
         "cameras: {f: {source: 'folder:/pictures'}}",
         "cameras: {f: {source: rtsp://h/1, rules: [{when: person, modes: away}]}}",
-        MINIMAL + "mqtt: {embedded: true}",
         MINIMAL + "mqtt: {discovery: homeassistant}",
         MINIMAL + "mqtt: {tls: {ca: ca.pem}}",
         MINIMAL + "web: {listen: '127.0.0.1:8080'}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -10,15 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from surveil.clock import SystemClock
+from surveil.deliver.embedded import EmbeddedBroker
 from surveil.deliver.mqtt import Broker, MqttLink
 from surveil.deliver.outbox import Outbox, Outgoing
 from tests.real.components import Subscriber, free_port, mosquitto, wait_for
 
 Subscribe = Callable[..., Subscriber]
+Version = Literal["auto", "5", "3.1.1"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +32,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def linked(port: int, user: str | None = None, password: str | None = None) -> Iterator[tuple[MqttLink, Outbox]]:
+def linked(
+    port: int, user: str | None = None, password: str | None = None, version: Version = "auto"
+) -> Iterator[tuple[MqttLink, Outbox]]:
     outbox = Outbox()
-    broker = Broker("127.0.0.1", port, user, password, "surveil-box", "surveil/box")
+    broker = Broker("127.0.0.1", port, user, password, "surveil-box", "surveil/box", version)
     link = MqttLink(broker, outbox, SystemClock())
     link.start()
     try:
@@ -215,3 +222,52 @@ def test_a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_stop() -> N
         began = time.monotonic()
         link.stop(1.0)
         assert time.monotonic() - began < 3
+
+
+def test_a_broker_of_the_old_protocol_is_spoken_to_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    port = free_port()
+    broker = EmbeddedBroker(port)
+    broker.start()
+    try:
+        subscriber = Subscriber(port, protocol=MQTTProtocolVersion.MQTTv311)
+        with linked(port) as (link, outbox):
+            send(link, outbox, *range(100), picture=b"jpeg")
+            wait_for(lambda: not len(outbox), 20, "all are acknowledged")
+        wait_for(lambda: subscriber.payloads("box/status") == [b"online", b"stopped"], 5, "the goodbye")
+        assert [int(payload) for payload in subscriber.payloads("/alert")] == list(range(100))
+        subscriber.close()
+    finally:
+        assert broker.stop()
+    assert re.search("unsupported protocol version|does not answer as an MQTT 5 broker", caplog.text)
+    assert "is connected, in MQTT 3.1.1" in caplog.text
+
+
+def test_a_broker_that_just_hangs_up_on_the_new_protocol_is_spoken_to_in_the_old_one() -> None:
+    tried: list[int] = []
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    tried.append(connection.recv(100)[8])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        with linked(int(listener.getsockname()[1])):
+            wait_for(lambda: len(tried) >= 4, 10, "several tries")
+    assert tried[:4] == [5, 4, 5, 4]
+
+
+def test_a_protocol_that_the_config_names_is_the_only_one(
+    broker: int, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    subscriber = subscribe(broker)
+    for version in ("5", "3.1.1"):
+        with linked(broker, version=version) as (link, outbox):
+            send(link, outbox, 1)
+            wait_for(lambda: not len(outbox), 10, "it is acknowledged")
+        assert f"is connected, in MQTT {version}" in caplog.text
+    wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"1"], 5, "both arrive")

@@ -61,7 +61,7 @@ def test_a_message_has_every_key_of_the_contract_and_no_other(config: Config) ->
     assert message["latency_ms"] == {"capture_to_publish": 42}
     assert set(message["assessment"]) == {
         "state", "verdict", "summary", "activity", "evidence", "recommended_action", "scene_text", "confidence",
-        "model", "latency_ms", "error",
+        "model", "latency_ms", "error", "flags",  # flags: docs/design/0005-assessment.md
     }  # fmt: skip
 
 

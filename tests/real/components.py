@@ -20,7 +20,7 @@ import av
 import numpy as np
 import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SURVEIL_SHARED", ROOT.parent / "shared"))
@@ -131,10 +131,10 @@ def rtsp_server(video: Path, port: int, *credentials: str) -> Iterator[str]:
 class Subscriber:
     """A real subscriber that keeps what it receives, with the moment it came."""
 
-    def __init__(self, port: int, topic: str = "#") -> None:
+    def __init__(self, port: int, topic: str = "#", protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5) -> None:
         self.messages: list[tuple[float, str, bytes, bool]] = []
         self._arrived = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._arrived.set()
         self._client.on_message = lambda _c, _u, m: self.messages.append(

@@ -16,7 +16,7 @@ SPECIALS = [f"<|{name}|>" for name in _NAMES.split()]
 # A turn is a text, or parts that are pictures and texts in their order.
 CHAT_TEMPLATE = """
 {%- for message in messages -%}
-    {{- "<|im_start|>" + message.role + "\n" -}}
+    {{- "<|im_start|>" + message.role + "\\n" -}}
     {%- if message.content is string -%}
         {{- message.content -}}
     {%- else -%}
@@ -28,10 +28,10 @@ CHAT_TEMPLATE = """
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
-    {{- "<|im_end|>\n" -}}
+    {{- "<|im_end|>\\n" -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}
-    {{- "<|im_start|>assistant\n" -}}
+    {{- "<|im_start|>assistant\\n" -}}
 {%- endif -%}
 """
 
