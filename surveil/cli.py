@@ -235,6 +235,24 @@ def evaluate(
 
 
 @app.command()
+def demo(
+    seconds: Annotated[
+        float | None, typer.Option(min=5, max=86_400, help="How long; until Ctrl-C, if not said.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each alert message that comes back from the broker, one a line.")
+    ] = False,
+) -> None:
+    """Show the whole job on a yard of our own: camera, YOLOv8, triggers, Qwen2.5-VL, MQTT."""
+    from surveil.demo.demonstration import FOLDER, Demonstration
+
+    # A `kill` ends it as Ctrl-C does, with everything that it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not Demonstration(seconds, FOLDER, _print if as_json else None).run():
+        raise typer.Exit(EX_FAULT)
+
+
+@app.command()
 def doctor(
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="What must be there.")] = None,
 ) -> None:
