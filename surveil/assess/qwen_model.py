@@ -42,6 +42,9 @@ _SMALL_VOCABULARY = 10_000
 _LONGEST_PICTURES = ((560, 672),) * 4 + ((392, 392),)
 """The most that a question shows (`trigger.keyframes`): four of 480 tokens and a closer view of 196."""
 _TRIAL_TOKENS = 48
+_TRIAL_WORDS = 450
+"""Two tokens each: the fixed part, the longest incident and a refused answer. A longer question goes without the static
+cache, which would have to be made and compiled anew for it."""
 _NICE = 10
 _MOST_BEGINNINGS = 8
 """Two are in use; a caller with ever new ones must not fill the memory."""
@@ -133,7 +136,7 @@ class _Resident:
         self.model = _weights(residence, self.device)
         self.model.eval()
         self.pulse = _Pulse(moved)
-        self.static_cache = False
+        self.static_length = 0
         self.beginnings = Beginnings(self.model)
         size = self.model.config.get_text_config().vocab_size
         self.max_new_tokens = MAX_NEW_TOKENS if size > _SMALL_VOCABULARY else MAX_NEW_BYTES
@@ -169,7 +172,7 @@ class _Resident:
         left = max(question.deadline_at for question in questions) - time.monotonic()
         grammars = [self.grammars[question.shape] for question in questions]
         # A compiled step is for one size of batch, so several questions go without.
-        alone = self.static_cache and len(questions) == 1
+        alone = len(questions) == 1 and inputs["input_ids"].shape[1] <= self.static_length
         how = {"cache_implementation": "static"} if alone else {"past_key_values": read}
         with torch.inference_mode():
             tokens = self.model.generate(
@@ -203,15 +206,16 @@ class _Resident:
         self.answer([longest], _TRIAL_TOKENS)
         dynamic = self._timed(longest)
         try:
-            self.static_cache = True
+            self.static_length = self._inputs([longest])["input_ids"].shape[1]
             self.answer([longest])  # sizes the cache for good
             self.answer([longest], _TRIAL_TOKENS)  # and compiles
             static = self._timed(longest)
         except Exception as error:  # noqa: BLE001 - a compiler that fails in whatever way is one that does not pay
             _log.info("the static cache is left out: %s", type(error).__name__)
-            self.static_cache = False
+            self.static_length = 0
             return
-        self.static_cache = static < dynamic
+        if static >= dynamic:
+            self.static_length = 0
         _log.info("%d tokens take %.2f s with a static cache, %.2f s without", _TRIAL_TOKENS, static, dynamic)
 
     def _timed(self, question: Question) -> float:
@@ -246,7 +250,7 @@ def load(residence: Residence, schemas: dict[Shape, Any], moved: Any = None) -> 
 
 
 def generate(questions: Sequence[Question]) -> list[str]:
-    """Return the model's texts, one a question; those whose deadline is over are cut off where they are.
+    """Return the model's texts, one a question; all are cut off at the latest deadline of them.
 
     Raises AssessorError, and MemoryError where not even one question fits. Ends the process after a CUDA fault, which
     would break every later answer too.
@@ -283,7 +287,7 @@ def _weights(residence: Residence, device: str) -> Any:
 
 def _trial(sides: Sequence[tuple[int, int]]) -> Question:
     pictures = tuple(np.zeros((*side, 3), np.uint8) for side in sides)
-    return Question("Warm up.", pictures, "Answer. " * 200, "answer", time.monotonic() + 600)
+    return Question("Warm up.", pictures, "Answer. " * _TRIAL_WORDS, "answer", time.monotonic() + 600)
 
 
 def _conversation(processor: Any, question: Question) -> str:

@@ -681,8 +681,8 @@ def test_a_server_that_comes_back_is_used_again_after_its_rest() -> None:
     with VlmServer("busy") as server:
 
         async def scenario(vlm: OpenAiVlm) -> None:
-            (said,) = await vlm.say([question(clock=clock)])
-            assert "is busy or broken" in complaint(said)
+            for said in await vlm.say([question(clock=clock)] * FAULTS_IN_A_ROW):
+                assert "is busy or broken" in complaint(said)
             assert "is busy or broken" in fault(vlm)
             server.behave = good()
             (said,) = await vlm.say([question(clock=clock)])
@@ -696,18 +696,33 @@ def test_a_server_that_comes_back_is_used_again_after_its_rest() -> None:
         run(access(server), scenario, clock)
 
 
+def test_one_question_that_fails_is_one_fault_however_often_it_was_sent() -> None:
+    clock = SimulatedClock()
+    with VlmServer("busy") as server:
+
+        async def scenario(vlm: OpenAiVlm) -> None:
+            for _ in range(FAULTS_IN_A_ROW):
+                assert fault(vlm) == ""
+                await vlm.say([question(clock=clock)])
+            assert "is busy or broken" in fault(vlm)
+
+        run(access(server), scenario, clock)
+    assert len(server.questions) == openai.TRIES * (FAULTS_IN_A_ROW - 1) + 1
+
+
 def test_a_server_that_is_still_down_after_its_rest_rests_twice_as_long() -> None:
     clock = SimulatedClock()
     with VlmServer("busy") as server:
 
         async def scenario(vlm: OpenAiVlm) -> None:
-            await vlm.say([question(clock=clock)])
+            await vlm.say([question(clock=clock)] * FAULTS_IN_A_ROW)
+            asked = len(server.questions)
             clock.advance(FIRST_REST_SECONDS)
             await vlm.say([question(clock=clock)])
+            assert len(server.questions) == asked + 1
             assert fault(vlm).endswith(f"tried again in {2 * FIRST_REST_SECONDS:.0f} s")
 
         run(access(server), scenario, clock)
-    assert len(server.questions) == openai.TRIES + 1
 
 
 # The whole way: requests in, answers out
@@ -723,7 +738,14 @@ def request(floor: Level = Level.low) -> AssessmentRequest:
 def assess(server: VlmServer, floor: Level = Level.low, count: int = 1) -> list[Answer | AssessorError]:
     manner = Manner(views="always")
     requests = [request(floor)] * count
-    return run(access(server), lambda vlm: VlmAssessor(vlm, manner, CLOCK).assess(requests))
+    outcomes: list[Answer | AssessorError] = []
+
+    async def scenario(vlm: OpenAiVlm) -> None:
+        await VlmAssessor(vlm, manner, CLOCK).assess(requests, lambda _, outcome: outcomes.append(outcome))
+
+    run(access(server), scenario)
+    assert len(outcomes) == count
+    return outcomes
 
 
 def test_a_text_that_is_no_answer_is_refused_once_and_what_comes_then_counts() -> None:
