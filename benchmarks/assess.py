@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -49,7 +50,8 @@ from surveil.channels import FrameQueue
 from surveil.clock import SystemClock
 from surveil.config import Config
 from surveil.detect.detection import DetectionStage, Tracking
-from surveil.messages import Assessment, AssessmentRequest, Facts, Image, Keyframe, Level, Subject
+from surveil.interfaces import AssessorError
+from surveil.messages import Answer, Assessment, AssessmentRequest, Facts, Image, Keyframe, Level, Subject
 from surveil.metrics import Metrics
 
 RESULTS = Path(__file__).parent / "results"
@@ -161,13 +163,18 @@ async def _answers(urls: list[str], seconds: float) -> float:
     async def keep_asking() -> None:
         nonlocal done
         while time.monotonic() - began < seconds:
-            (outcome,) = await assessor.assess([_request("ID", Level.low, image)])
-            done += not isinstance(outcome, Exception)
+            outcomes: list[Answer | AssessorError] = []
+            await assessor.assess([_request("ID", Level.low, image)], partial(_keep, outcomes))
+            done += not isinstance(outcomes[0], AssessorError)
 
     await asyncio.gather(*(keep_asking() for _ in range(vlm.depth)))
     took = time.monotonic() - began
     await assessor.close()
     return done / took
+
+
+def _keep(outcomes: list[Answer | AssessorError], _request: AssessmentRequest, outcome: Answer | AssessorError) -> None:
+    outcomes.append(outcome)
 
 
 def _request(incident: str, floor: Level, image: Image, deadline: float = 20.0) -> AssessmentRequest:

@@ -123,6 +123,8 @@ class Eye:
         self.name, self.camera = next(iter(config.cameras.items()))
         self.rule = next((rule for rule in self.camera.rules if isinstance(rule, PersonSettings)), PersonSettings())
         self.ignored = Area(self.camera.ignore)
+        zone = self.camera.zones.get(self.rule.zone) if self.rule.zone else None
+        self.zone = Area([zone.polygon]) if zone else None
         self._clock = SystemClock()
 
     def still(self, path: Path, image: Image) -> Still:
@@ -145,7 +147,8 @@ class Eye:
         )
 
     def _concerns(self, track: Track) -> bool:
-        return track.label in self.rule.about and track.confidence >= self.rule.min_score
+        there = self.zone is None or self.zone.holds(track.box)
+        return there and track.label in self.rule.about and track.confidence >= self.rule.min_score
 
     def floor(self, still: Still) -> Level:
         """Return what the `person` rule says of a picture."""

@@ -91,8 +91,8 @@ def _resident(settings: AssessorSettings, fit: Fit | None, clock: Clock) -> Vlm:
 
     precision: Precision = "nf4" if settings.quantize == "nf4" else "none"
     if fit is not None:
-        # Where neither fits, the smaller one is tried all the same: the memory may be free by then.
-        precision = fit.precision or ("nf4" if settings.quantize == "auto" else precision)
+        # Where nothing fits, the smallest is tried all the same: the memory may be free by then.
+        precision = fit.precision or fit.smallest
     residence = Residence(
         settings.model,
         precision,

@@ -1,11 +1,11 @@
-"""From what the config says to the objects that do it: detector and sources."""
+"""From what the config says to the objects that do it: detector, sources, broker."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from surveil import registry
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do with
     from surveil.capture.decoding import Decoding
     from surveil.capture.detail import DetailStream
     from surveil.capture.rtsp import RtspAddress
+    from surveil.deliver.mqtt import Broker
     from surveil.store.habits import HabitsFile
     from surveil.trigger.habits import Habits
 
@@ -58,6 +59,27 @@ def passwords(config: Config) -> None:
             missing.append(f"{path}: {error}")
     if missing:
         raise SecretError("\n".join(missing))
+
+
+def broker(config: Config) -> Broker:
+    """Return where the broker is and who we are to it. Raises SecretError."""
+    from surveil.deliver.embedded import HOST
+    from surveil.deliver.mqtt import Broker
+
+    mqtt = config.mqtt
+    # In the config 5 may be a number or text. The built-in broker knows one protocol only, and we know which.
+    version: Literal["auto", "5", "3.1.1"] = "5" if mqtt.version in {5, "5"} else "auto"
+    if mqtt.embedded or mqtt.version == "3.1.1":
+        version = "3.1.1"
+    return Broker(
+        host=HOST if mqtt.embedded else mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password.reveal() if mqtt.password else None,
+        client_id=f"surveil-{config.node}",
+        root=f"{mqtt.base_topic}/{config.node}",
+        version=version,
+    )
 
 
 SourceMaker = Callable[[threading.Event], FrameSource]

@@ -87,7 +87,7 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
     model = settings.detector.model
     if not any(map(os.path.exists, (model, f"{model}.pt"))):
         _say(f"note: the detector model {model} is not here yet, and is not fetched by itself")
-    if weights.is_research_only(settings.assessor.model):
+    if settings.assessor.backend != "none" and weights.is_research_only(settings.assessor.model):
         _say(f"note: assessor.model {settings.assessor.model}: {weights.RESEARCH_NOTE}")
     _print(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
 
@@ -196,14 +196,14 @@ def analyze(
 
 @app.command("eval")
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Stills and clips in sub-folders none, low, ....")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Sub-folders none, low, medium and high.")],
     configs: Annotated[
         list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="A model to judge (several allowed).")
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write the report there too.")] = None,
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw a figure for each model there.")] = None,
 ) -> None:
-    """Judge VLMs by stills and clips whose risk is known; one JSON object on stdout."""
+    """Judge VLMs by stills and clips whose risk is known, by sub-folder or labels.yaml; one JSON object on stdout."""
     loaded = {str(file): load(file) for file in configs or ()} or {"default": _bare_config()}
     from surveil import evaluation, samples
     from surveil.progress import Bar
@@ -232,6 +232,9 @@ def evaluate(
         _say(line)
     if unreadable:
         raise typer.Exit(os.EX_NOINPUT)
+    if not any(score.answered for score in scores):
+        _say("no sample got an answer: the figures say nothing of the model")
+        raise typer.Exit(EX_FAULT)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from surveil.assess import gpu, memory, weights
 from surveil.clock import SystemClock
 from surveil.config import Config, SecretError
 from surveil.config.settings import Assessor as AssessorSettings
-from surveil.interfaces import AssessorError
+from surveil.interfaces import AssessorError, ModelError
 from surveil.redaction import redact
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Finding:
 
 
 def findings(config: Config) -> Iterator[Finding]:
-    """Yield what is found, one thing after the other; loads no model."""
+    """Yield what is found, one thing after the other; of the models only the detector is loaded."""
     yield Finding("surveil", f"{__version__}, Python {platform.python_version()} on {platform.machine()}")
     yield _detector(config)
     yield Finding("decoding", build.decoder())
@@ -50,7 +50,7 @@ def findings(config: Config) -> Iterator[Finding]:
 
 def table(found: list[Finding]) -> Table:
     """Return the findings for people."""
-    shown = Table("", "", "found", "what to do", box=None, padding=(0, 2, 0, 0))
+    shown = Table("state", "of", "found", "what to do", box=None, padding=(0, 2, 0, 0))
     for column in shown.columns[2:]:
         column.overflow = "fold"  # a path must be there whole
     for finding in found:
@@ -61,9 +61,13 @@ def table(found: list[Finding]) -> Table:
 
 def _detector(config: Config) -> Finding:
     model = config.detector.model
-    if any(Path(name).exists() for name in (model, f"{model}.pt")):
-        return Finding("detector", f"{model} is here")
-    return Finding("detector", f"{model} is not here", "download it once (README), and name where it lies", True)
+    if not any(Path(name).exists() for name in (model, f"{model}.pt")):
+        return Finding("detector", f"{model} is not here", "download it once (README), and name where it lies", True)
+    try:
+        detector = build.detector(config)
+    except ModelError as error:
+        return Finding("detector", str(error), "take weights that know it, or another rule", True)
+    return Finding("detector", f"{detector.name}, {len(detector.labels)} labels")
 
 
 def _graphics() -> Finding:
@@ -75,7 +79,8 @@ def _graphics() -> Finding:
 
 def _assessor(settings: AssessorSettings) -> Iterator[Finding]:
     choice = assessors.choose(settings)
-    yield Finding("assessor", f"{choice.backend}, because {choice.why}")
+    advice = "name a server: backend: openai and urls:" if choice.backend == "none" != settings.backend else ""
+    yield Finding("assessor", f"{choice.backend}, because {choice.why}", advice)
     if choice.fit is not None:
         yield _sum(choice.fit)
     if choice.backend == "openai":

@@ -82,9 +82,12 @@ class _Visit:
         rule = eye.rule
         self.reasons: tuple[str, ...] = ()
         self._ignored = eye.ignored
-        self._book = TrackBook()
+        self._book = TrackBook({} if eye.zone is None else {"zone": eye.zone})
         self._rule = PresenceRule(
-            rule.title, rule.level, Belief(rule.about, rule.min_score, rule.threshold, self._book)
+            rule.title,
+            rule.level,
+            Belief(rule.about, rule.min_score, rule.threshold, self._book),
+            zone=None if eye.zone is None else "zone",
         )
         self._shortlist = Shortlist()
         self._longest = 0.0

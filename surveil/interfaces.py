@@ -101,6 +101,10 @@ class Rule(Protocol):
         """Return what matters in this frame, most often nothing."""
 
 
+Tell = Callable[[AssessmentRequest, Answer | AssessorError], None]
+"""Is given what came of a request, once for each."""
+
+
 class Assessor(Protocol):
     """A VLM, asked from the assessment stage's event loop."""
 
@@ -116,8 +120,8 @@ class Assessor(Protocol):
     async def start(self) -> str:
         """Load or connect; return the model's name. Raises AssessorError; may be tried again later."""
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
-        """Return what came of each request, in their order; cancelled when the last deadline of them is over."""
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
+        """Call `tell` with what came of each request, as soon as it is known; cancelled after their last deadline."""
 
     async def close(self) -> None:
         """Let go of the model; nothing of it keeps running."""

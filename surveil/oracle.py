@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from surveil.clock import SystemClock
 from surveil.interfaces import Assessor, AssessorError
-from surveil.messages import Assessment, AssessmentRequest
+from surveil.messages import Answer, Assessment, AssessmentRequest
 
 PATIENCE_SECONDS = 600.0
 """The longest that one answer may take: everything else waits for it, so the config's deadline does not count."""
+REST_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 
 
 class Oracle:
@@ -23,22 +25,40 @@ class Oracle:
         self._assessor = assessor
         self._runner = runner
         self._clock = SystemClock()
+        self._patient = True
 
     def ask(self, request: AssessmentRequest) -> Assessment:
         """Return how the request ended; its deadline does not count. Without an assessor it is `disabled`."""
-        ended = Assessment(request.incident, request.camera, "disabled")
+        ended = Assessment(request.incident, request.camera, "disabled", look=request.look)
         if self._assessor is None:
             return ended
+        if not request.within_budget:
+            return replace(ended, state="shed", error="over assessor.per_minute")
+        self._let_rest(self._assessor)
         began = self._clock.monotonic()
         asked = replace(request, triggered_at=began, deadline_at=began + PATIENCE_SECONDS)
+        outcomes: list[Answer | AssessorError] = []
+        work = self._assessor.assess([asked], lambda _request, outcome: outcomes.append(outcome))
         try:
-            (outcome,) = self._runner.run(asyncio.wait_for(self._assessor.assess([asked]), PATIENCE_SECONDS))
+            self._runner.run(asyncio.wait_for(work, PATIENCE_SECONDS))
         except TimeoutError:
             return replace(ended, state="expired", error=f"no answer in {PATIENCE_SECONDS:.0f} s")
         ended = replace(ended, latency_ms=round(1000 * (self._clock.monotonic() - began)))
+        (outcome,) = outcomes
         if isinstance(outcome, AssessorError):
             return replace(ended, state="failed", error=str(outcome))
+        self._patient = True
         return replace(ended, state="done", answer=outcome)
+
+    def _let_rest(self, assessor: Assessor) -> None:
+        """Wait while a model or server rests after faults: a hiccup must not look like a verdict on the model.
+
+        Once waiting has not helped, it is not tried again before something works.
+        """
+        until = self._clock.monotonic() + REST_SECONDS
+        while self._patient and assessor.fault is not None:
+            self._patient = self._clock.monotonic() < until
+            self._runner.run(asyncio.sleep(_LOOK_SECONDS))
 
 
 @contextlib.contextmanager

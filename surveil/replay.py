@@ -96,5 +96,6 @@ class _Decisions:
         for decision in decisions:
             if decision.alert is not None:
                 yield self._envelope.message(decision.alert, None, None if decision.captured_at is None else 0)
+        for decision in decisions:
             if decision.request is not None:
                 yield from self.told(self.policy.assessed(self._oracle.ask(decision.request), now), now)

@@ -102,8 +102,8 @@ class Score:
 
     @property
     def false_alarm_rate(self) -> float | None:
-        """Of the samples below `notify_at`, the share that was said to be at or above it."""
-        return _share(self._raised(outcome) for outcome in self.outcomes if not self._matters(outcome))
+        """Of the answers about samples below `notify_at`, the share that said they were at or above it."""
+        return _share(self._raised(outcome) for outcome in self.answered if not self._matters(outcome))
 
     @property
     def level_accuracy(self) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from surveil import __version__, assessors, build, systemd
 from surveil.assess.assessment import AssessmentStage
@@ -25,7 +25,7 @@ from surveil.clock import Clock, SystemClock, utc_text
 from surveil.config import Config
 from surveil.deliver import embedded
 from surveil.deliver.delivery import Delivery
-from surveil.deliver.mqtt import Broker, MqttLink
+from surveil.deliver.mqtt import MqttLink
 from surveil.deliver.outbox import Outbox
 from surveil.deliver.wire import SCHEMA, Envelope
 from surveil.detect.detection import DetectionStage, Tracking
@@ -57,11 +57,6 @@ STOP_SECONDS = 9.0
 """The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
 Inbox = Channel[Observation | Assessment | CameraStatus]
-
-
-def _protocol(version: int | str) -> Literal["auto", "5", "3.1.1"]:
-    """Return the MQTT version as the link has it; in the config 5 may be a number or text."""
-    return "5" if version in {5, "5"} else "3.1.1" if version == "3.1.1" else "auto"
 
 
 @dataclass
@@ -127,7 +122,7 @@ class Service:
         except OSError as error:
             raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
         build.passwords(config)
-        broker = self._broker()
+        broker = build.broker(config)
         self._embedded = embedded.EmbeddedBroker(config.mqtt.port) if config.mqtt.embedded else None
         if self._embedded is not None:
             self._embedded.start()
@@ -294,6 +289,8 @@ class Service:
         for decision in decisions:
             if decision.alert is not None:
                 self._sink.deliver(decision)
+        # A question may end at once, in a message that comes after those of this moment.
+        for decision in decisions:
             if decision.request is not None and self._assessment is not None:
                 for ended in self._assessment.submit(decision.request):
                     self._take(ended)
@@ -374,19 +371,6 @@ class Service:
         camera, detail = self._config.cameras[name], self._details.get(name)
         make_source = build.source(name, camera, input_size, self._clock, self._metrics, detail)
         return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
-
-    def _broker(self) -> Broker:
-        mqtt = self._config.mqtt
-        return Broker(
-            host=embedded.HOST if mqtt.embedded else mqtt.host,
-            port=mqtt.port,
-            username=mqtt.username,
-            password=mqtt.password.reveal() if mqtt.password else None,
-            client_id=f"surveil-{self._config.node}",
-            root=f"{mqtt.base_topic}/{self._config.node}",
-            # The built-in broker knows one protocol only, and we know which.
-            version="3.1.1" if mqtt.embedded else _protocol(mqtt.version),
-        )
 
     def _info(self) -> bytes:
         boot = Path("/proc/sys/kernel/random/boot_id")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from surveil.interfaces import AssessorError, Pending
+from surveil.interfaces import AssessorError, Pending, Tell
 from surveil.messages import (
     Answer,
     AssessmentRequest,
@@ -102,10 +102,11 @@ class ScriptedAssessor:
         """Return its name."""
         return "scripted"
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
-        """Return the next entries; the last one again when there are no more."""
-        self.asked += [request.incident for request in requests]
-        return [self._script.pop(0) if len(self._script) > 1 else self._script[0] for _ in requests]
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
+        """Tell the next entries; the last one again when there are no more."""
+        for request in requests:
+            self.asked.append(request.incident)
+            tell(request, self._script.pop(0) if len(self._script) > 1 else self._script[0])
 
     async def close(self) -> None:
         """Do nothing."""

@@ -25,7 +25,7 @@ from surveil.analyze import Analysis, analyses, read
 from surveil.config import Config
 from surveil.deliver.wire import WireAssessment
 from surveil.drawing import Annotator
-from surveil.interfaces import AssessorError, CaptureError, StorageError
+from surveil.interfaces import AssessorError, CaptureError, StorageError, Tell
 from surveil.messages import Answer, AssessmentRequest, Detections, Image, Track
 from surveil.oracle import PATIENCE_SECONDS
 from surveil.testing import ScriptedAssessor, ScriptedDetector, answer
@@ -55,9 +55,9 @@ class Listening(ScriptedAssessor):
         super().__init__(*script)
         self.requests: list[AssessmentRequest] = []
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
         self.requests += requests
-        return await super().assess(requests)
+        await super().assess(requests, tell)
 
 
 def pictures_in(folder: Path, *names: str, value: int = 127) -> list[Path]:

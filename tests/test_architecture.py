@@ -64,7 +64,7 @@ ADAPTERS = {
         "detect/yolo.py",
         "assess/qwen_model.py",
     },
-    "httpx": {"assess/openai.py"},
+    "httpx": {"assess/openai.py", "assess/replies.py"},
     "torchvision": {"detect/boxes.py"},
     "transformers": {"assess/qwen_model.py"},
     "xgrammar": {"assess/qwen_model.py"},

@@ -24,6 +24,7 @@ def weights(folder: Path, gigabytes: float) -> Path:
     """Make a folder that says to hold weights of a size."""
     here = folder / "weights"
     here.mkdir()
+    (here / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
     (here / "model.safetensors.index.json").write_text(f'{{"metadata": {{"total_size": {gigabytes * 1e9}}}}}')
     return here
 
@@ -102,7 +103,8 @@ def test_servers_are_asked_several_at_a_time(tmp_path: Path, monkeypatch: pytest
 def test_the_configs_own_wording_and_language_are_used(tmp_path: Path) -> None:
     wording = tmp_path / "wording.txt"
     wording.write_text("You watch a stable. Say whether a horse is unwell.")
-    settings = config(tmp_path, f"{{backend: qwen, model: {tmp_path}, prompt: {wording}, language: de, views: never}}")
+    model = weights(tmp_path, 1.0)
+    settings = config(tmp_path, f"{{backend: qwen, model: {model}, prompt: {wording}, language: de, views: never}}")
     made = assessors.assessor(settings, SystemClock())
     assert isinstance(made, VlmAssessor)
     assert (made._manner.language, made._manner.wording, made._manner.views) == ("de", wording.read_text(), "never")

@@ -43,8 +43,14 @@ def test_what_the_config_asks_for_and_is_not_here_is_missing(tmp_path: Path, mon
     told = found(tmp_path, "{backend: qwen}")
     assert told["detector"].missing
     assert told["VLM weights"].missing
-    (tmp_path / "yolov8n.pt").touch()
-    assert not found(tmp_path, "{backend: none}")["detector"].missing
+
+
+def test_a_detector_that_is_here_is_loaded_and_what_a_rule_needs_of_it_is_checked(
+    tmp_path: Path, yolo_folder: Path
+) -> None:
+    told = found(tmp_path, "{backend: none}", str(yolo_folder))["detector"]
+    assert not told.missing
+    assert told.told.endswith("80 labels")
 
 
 def test_servers_are_asked_and_each_that_does_not_answer_is_told(tmp_path: Path) -> None:

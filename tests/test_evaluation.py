@@ -20,7 +20,7 @@ from surveil import evaluation
 from surveil.analyze import read
 from surveil.config import Config
 from surveil.evaluation import Backend, judged
-from surveil.interfaces import AssessorError, CaptureError, StorageError
+from surveil.interfaces import AssessorError, CaptureError, StorageError, Tell
 from surveil.messages import Answer, Assessment, AssessmentRequest, Detections, Flag, Level
 from surveil.samples import Sample, samples
 from surveil.score import Bin, Outcome, Score, table
@@ -161,9 +161,9 @@ class Listening(ScriptedAssessor):
         super().__init__(*script)
         self.requests: list[AssessmentRequest] = []
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
         self.requests += requests
-        return await super().assess(requests)
+        await super().assess(requests, tell)
 
 
 def bare(more: str = "") -> Config:
@@ -270,6 +270,7 @@ def test_real_models_are_judged_on_the_command_line(tmp_path: Path, yolo_folder:
     (folder / "high" / "c.png").write_text("no picture")
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     (tmp_path / "hollow").mkdir()
+    (tmp_path / "hollow" / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
     for file, model in ((good, toy_qwen), (bad, tmp_path / "hollow")):
         file.write_text(
             f"cameras: {{hall: {{source: rtsp://h/1}}}}\ndetector: {{model: {yolo_folder}}}\n"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from surveil.assess.assessor import Manner, VlmAssessor
 from surveil.assess.openai import Access, OpenAiVlm
 from surveil.clock import SystemClock
+from surveil.interfaces import AssessorError
 from surveil.messages import Alert, Answer, Assessment, AssessmentRequest, Level, Observation
 from surveil.testing import observation, track
 from surveil.trigger.policy import CameraPolicy
@@ -73,7 +74,9 @@ def visited(text: str) -> Iterator[tuple[CameraPolicy, list[Alert], AssessmentRe
 
 
 async def said(assessor: VlmAssessor, asked: Sequence[AssessmentRequest]) -> list[Answer]:
-    outcomes = [outcome for (outcome,) in await asyncio.gather(*(assessor.assess([request]) for request in asked))]
+    told: dict[AssessmentRequest, Answer | AssessorError] = {}
+    await asyncio.gather(*(assessor.assess([request], told.__setitem__) for request in asked))
+    outcomes = [told[request] for request in asked]
     assert all(isinstance(outcome, Answer) for outcome in outcomes), outcomes
     return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
 

@@ -96,12 +96,14 @@ def read(text: str, kind: type[Model]) -> Model:
     """Return the answer in a model's text; raises AssessorError with what is wrong with it."""
     if len(text) > MAX_ANSWER_BYTES:
         raise AssessorError("the answer is far too long")
-    found = [_cleaned(data) for data in _objects_in(text)]
-    if not found:
+    # The last: some models think aloud, and some repeat the question first.
+    *_, last = (None, *_objects_in(text))
+    if last is None:
         raise AssessorError("the answer is no JSON object")
     try:
-        # The last: some models think aloud, and some repeat the question first.
-        return kind.model_validate(found[-1])
+        return kind.model_validate(_cleaned(last))
+    except RecursionError:
+        raise AssessorError("the answer is nested without end") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = clean(".".join(str(key) for key in first["loc"])) or "answer"

@@ -6,6 +6,7 @@ Every request that is submitted ends exactly once: `done`, `failed`, `expired` o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ LONGEST_PAUSE_SECONDS = 600.0
 """A model that does not load is tried again after these, so that weights which came later are found."""
 _STOPPED = "the daemon stopped before the answer"
 _LATE = "no answer before the deadline"
-_Go = asyncio.Task[list[Answer | AssessorError]]
+_BROKEN = "a fault of surveil's own ended the assessments; its log says which"
 
 
 class AssessmentStage:
@@ -45,10 +46,12 @@ class AssessmentStage:
         self._metrics = metrics
         self._clock = clock
         self._unloaded = "the model is not loaded yet"
-        self._under_way: dict[AssessmentRequest, _Go] = {}
+        self._broken = False
+        self._under_way: dict[AssessmentRequest, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._stop_asked = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="assess", daemon=True)
 
@@ -63,6 +66,8 @@ class AssessmentStage:
     @property
     def fault(self) -> str | None:
         """What keeps the VLM from answering now, for people; None when nothing is known to."""
+        if self._broken:
+            return _BROKEN
         return self._unloaded if self.model is None else self._assessor.fault
 
     @property
@@ -75,28 +80,35 @@ class AssessmentStage:
         self._metrics.count("assessments_asked")
         if not request.within_budget:
             return [self._ended(request, "shed", error="over assessor.per_minute")]
+        if self._broken:
+            return [self._ended(request, "failed", error=_BROKEN)]
         out = self._queue.offer(request)
         self._call(self._wake)
         return [self._ended(gone, "shed", error=_why_gone(gone, request)) for gone in out]
 
     def stop(self, timeout: float) -> bool:
         """Give up what runs and waits, close the model; False when that took longer than `timeout` seconds."""
+        self._stop_asked.set()
         self._call(self._stopping)
-        self._call(self._wake)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _call(self, event: asyncio.Event) -> None:
         loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(event.set)
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the stage has ended
+                loop.call_soon_threadsafe(event.set)
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._stop_asked.is_set():  # before there was a loop to tell
+            self._stopping.set()
         # Deadlines hold from the first moment, also while the model is still loading.
-        tasks = [asyncio.create_task(self._expire()), asyncio.create_task(self._work())]
+        tasks = [asyncio.create_task(work()) for work in (self._load, self._expire, self._work)]
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        # Loading ends by itself; the others only by a fault of ours.
+        await asyncio.wait([*tasks[1:], stopping], return_when=asyncio.FIRST_COMPLETED)
+        self._broken = not self._stopping.is_set()
         goes = set(self._under_way.values())
         for task in [*tasks, stopping, *goes]:
             task.cancel()
@@ -106,7 +118,7 @@ class AssessmentStage:
                 _log.error("a fault in the assessment stage", exc_info=outcome)
         await self._assessor.close()
         for request in [*self._under_way, *self._queue.pop(len(self._queue))]:
-            self._end(request, "failed", error=_STOPPED)
+            self._end(request, "failed", error=_BROKEN if self._broken else _STOPPED)
         self._ready.set()
 
     async def _expire(self) -> None:
@@ -122,8 +134,7 @@ class AssessmentStage:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _work(self) -> None:
-        """Load the model, then keep as many goes under way as it takes; what waits goes in order of urgency."""
-        loading = asyncio.create_task(self._load())
+        """Keep as many goes under way as the assessor takes; what waits goes in order of urgency."""
         goes: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -133,16 +144,16 @@ class AssessmentStage:
                     and len(goes) < self._assessor.depth
                     and (batch := self._queue.pop(self._assessor.batch))
                 ):
-                    goes.add(asyncio.create_task(self._ask(batch)))
+                    go = asyncio.create_task(self._ask(batch))
+                    self._under_way.update(dict.fromkeys(batch, go))
+                    goes.add(go)
                 waking = asyncio.create_task(self._wake.wait())
                 done, _ = await asyncio.wait([*goes, waking], return_when=asyncio.FIRST_COMPLETED)
                 waking.cancel()
-                for task in done & goes:
-                    goes.discard(task)
-                    task.result()
+                goes -= done
         finally:
-            for task in [loading, *goes]:
-                task.cancel()
+            for go in goes:
+                go.cancel()
 
     async def _load(self) -> None:
         """Load the model, and try again where that failed: its weights or its server may come later."""
@@ -153,8 +164,11 @@ class AssessmentStage:
             except AssessorError as error:
                 self._unloaded = str(error)
                 _log.error("there will be no assessments: %s", error)
+            except Exception as error:  # noqa: BLE001 - a full disk, say: the alerts go out all the same
+                self._unloaded = f"a fault of surveil's own: {type(error).__name__}"
+                _log.exception("there will be no assessments")
             self._ready.set()
-            self._call(self._wake)
+            self._wake.set()
             if self.model is None:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -168,22 +182,19 @@ class AssessmentStage:
         now = self._clock.monotonic()
         for request in batch:
             self._metrics.sample("assessment_wait_seconds", now - request.triggered_at)
-        go = asyncio.create_task(self._assessor.assess(batch))
-        self._under_way.update(dict.fromkeys(batch, go))
+        why = "the model said nothing"
         try:
-            outcomes = await go
-        except asyncio.CancelledError:
-            if any(request in self._under_way for request in batch):
-                raise  # the stage is stopped, which ends what is under way; else all of it has expired
-            return
+            await self._assessor.assess(batch, self._conclude)
         except Exception as error:  # noqa: BLE001 - a fault of ours over one batch must not end the stage
             _log.exception("a fault over %d assessments", len(batch))
-            outcomes = [AssessorError(f"a fault of surveil's own: {type(error).__name__}")] * len(batch)
-        for request, outcome in zip(batch, outcomes, strict=True):
-            if request in self._under_way:
-                self._conclude(request, outcome)
+            why = f"a fault of surveil's own: {type(error).__name__}"
+        for request in batch:
+            self._conclude(request, AssessorError(why))
 
     def _conclude(self, request: AssessmentRequest, outcome: Answer | AssessorError) -> None:
+        """Take in what came of a request, unless it has ended already."""
+        if request not in self._under_way:
+            return
         if self._clock.monotonic() >= request.deadline_at:
             self._end(request, "expired", error=_LATE)
         elif isinstance(outcome, AssessorError):

@@ -17,7 +17,7 @@ from surveil.assess.marks import marked
 from surveil.assess.views import merge
 from surveil.assess.vlm import Question, Said, Vlm
 from surveil.clock import Clock
-from surveil.interfaces import AssessorError
+from surveil.interfaces import AssessorError, Tell
 from surveil.messages import Answer, AssessmentRequest, Level
 
 _log = logging.getLogger(__name__)
@@ -43,15 +43,21 @@ class _Inquiry:
 
     request: AssessmentRequest
     question: Question | None = None
+    heard: bool = False
     said: SecurityAnswer | None = None
     error: AssessorError | None = None
+
+    @property
+    def wants_repair(self) -> bool:
+        """Whether its answer was out of its bounds, and what was wrong is still to be told to the model."""
+        return self.said is None and self.heard and self.question is not None and self.question.refused is not None
 
     def outcome(self, model: str) -> Answer | AssessorError:
         """Return what came of it, with our doubts."""
         if self.said is None:
             return self.error or AssessorError("the model said nothing")
         said = self.said
-        texts = [said.summary, said.activity, *said.evidence, said.recommended_action, said.scene_text]
+        sentences = [said.summary, said.activity, *said.evidence, said.recommended_action]
         return Answer(
             score=said.risk_score,
             verdict=said.verdict,
@@ -62,7 +68,7 @@ class _Inquiry:
             scene_text=said.scene_text,
             confidence=said.confidence / 100,
             model=model,
-            flags=tuple(doubts(said.seen, texts, self.request.keyframes)),
+            flags=tuple(doubts(said.seen, said.scene_text, sentences, self.request.keyframes)),
         )
 
 
@@ -95,22 +101,34 @@ class VlmAssessor:
         """Let go of the model; nothing of it keeps running."""
         await self._vlm.close()
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
-        """Return what came of each request, in their order."""
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
+        """Call `tell` with what came of each request, as soon as it is known."""
         # Decoding, scaling and drawing take a while: not on the loop that watches the deadlines.
         inquiries = await asyncio.to_thread(lambda: [self._inquiry(request) for request in requests])
         began = self._clock.monotonic()
         await self._ask(inquiries)
-        if any(inquiry.said for inquiry in inquiries):
+        if any(inquiry.heard for inquiry in inquiries):
             self._paces.append(self._clock.monotonic() - began)
-        await self._ask_again(inquiries)
-        outcomes = [inquiry.outcome(self._model) for inquiry in inquiries]
-        serious = [n for n, outcome in enumerate(outcomes) if self._deserves_views(inquiries[n], outcome)]
-        if serious:
-            merged = await self._viewed([inquiries[n] for n in serious], [outcomes[n] for n in serious])
-            for n, outcome in zip(serious, merged, strict=True):
-                outcomes[n] = outcome
-        return outcomes
+        # What is settled does not wait for what needs a second try or further views.
+        open_ones = self._told([inquiry for inquiry in inquiries if not inquiry.wants_repair], tell)
+        repaired = [inquiry for inquiry in inquiries if inquiry.wants_repair]
+        if repaired:
+            await self._ask(repaired)
+            open_ones += self._told(repaired, tell)
+        if open_ones:
+            for inquiry, outcome in zip(open_ones, await self._viewed(open_ones), strict=True):
+                tell(inquiry.request, outcome)
+
+    def _told(self, inquiries: Sequence[_Inquiry], tell: Tell) -> list[_Inquiry]:
+        """Tell of all that deserve no further views; return the others."""
+        serious = []
+        for inquiry in inquiries:
+            outcome = inquiry.outcome(self._model)
+            if self._deserves_views(inquiry.request, outcome):
+                serious.append(inquiry)
+            else:
+                tell(inquiry.request, outcome)
+        return serious
 
     def _inquiry(self, request: AssessmentRequest) -> _Inquiry:
         known = prompt.numbers(request.keyframes)
@@ -129,15 +147,10 @@ class VlmAssessor:
         for inquiry, text in zip(open_ones, texts, strict=True):
             _hear(inquiry, text)
 
-    async def _ask_again(self, inquiries: Sequence[_Inquiry]) -> None:
-        """Give those whose answer was out of its bounds one more try, with what was wrong."""
-        await self._ask([inquiry for inquiry in inquiries if inquiry.question and inquiry.question.refused])
-
     async def _say(self, questions: Sequence[Question]) -> list[Said]:
         return await self._vlm.say(questions) if questions else []
 
-    def _deserves_views(self, inquiry: _Inquiry, outcome: Answer | AssessorError) -> bool:
-        request = inquiry.request
+    def _deserves_views(self, request: AssessmentRequest, outcome: Answer | AssessorError) -> bool:
         if isinstance(outcome, AssessorError) or self._manner.views == "never":
             return False
         if max(request.floor, Level.of(outcome.score)) < Level.high:
@@ -148,19 +161,18 @@ class VlmAssessor:
         left = request.deadline_at - MARGIN_SECONDS - self._clock.monotonic()
         return pace <= PACE_SHARE * (request.deadline_at - request.triggered_at) and left >= 2 * pace
 
-    async def _viewed(
-        self, inquiries: Sequence[_Inquiry], answers: Sequence[Answer | AssessorError]
-    ) -> list[Answer | AssessorError]:
+    async def _viewed(self, inquiries: Sequence[_Inquiry]) -> list[Answer | AssessorError]:
         """Ask about each incident from further angles, all in one go; where there is no answer in time, the first
         one stands alone.
         """
+        answers = [inquiry.outcome(self._model) for inquiry in inquiries]
         asked = [question for inquiry in inquiries for question in self._angles(inquiry)]
         left = min(question.deadline_at for question in asked) - self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.0, left)):
                 texts = await self._say(asked)
         except TimeoutError:
-            return list(answers)
+            return answers
         width = len(prompt.VIEWS)
         rows = [texts[n : n + width] for n in range(0, len(texts), width)]
         return [_merged(answer, row) for answer, row in zip(answers, rows, strict=True)]
@@ -182,14 +194,15 @@ def _hear(inquiry: _Inquiry, text: Said) -> None:
     if isinstance(text, AssessorError):
         inquiry.error = inquiry.error if again else text
         return
+    inquiry.heard = True
     try:
         inquiry.said = read(text, SecurityAnswer)
     except AssessorError as error:
         inquiry.error = error
         if not again and inquiry.question is not None:
             # What it said may be writing of the scene's, which must not open a turn of its own in the chat.
-            quoted = clean(text[:1000]).replace("<|", "< |")
-            inquiry.question = replace(inquiry.question, refused=(quoted, str(error)))
+            quoted, complaint = (said.replace("<|", "< |") for said in (clean(text[:1000]), str(error)))
+            inquiry.question = replace(inquiry.question, refused=(quoted, complaint))
 
 
 def _merged(answer: Answer | AssessorError, texts: Sequence[Said]) -> Answer | AssessorError:

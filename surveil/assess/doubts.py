@@ -18,41 +18,52 @@ _IRREGULAR = {"people": "person", "persons": "person", "men": "person", "women":
 
 # What writing says that is meant for a model and not for a passer-by, in the languages that are spoken to one most.
 # A heuristic: what it misses is still never able to lower anything below the rules' floor.
-_TO_A_MODEL = re.compile(
-    r"""
+_UNMISTAKABLE = r"""
     \b(ignor\w*|disregard|forget|overrid\w*|bypass)\b .{0,40}
-      \b(all|any|previous|prior|above|earlier|instruct\w*|rules?|prompt|alarm|alert|person|people|man|woman
-        |toutes?|alle|todas?|tutt[ei])\b
-    | \b(instruction|instruktion|anweisung|instrucci[oó]n|instru[cç][aã]o|istruzion)\w*
-    | \b(system|developer)\s*(prompt|message|note|:)
-    | \b(risk|threat|alarm|alert)[\s_-]*(score|level)?\s*(is|to|:|=|must|should)\s*[\d"']*\s*(0|none|zero|low|normal)\b
+      \b(instruct\w*|instruk\w*|anweis\w*|instrucc\w*|istruz\w*|instru[cç]\w*|rules?|prompt|consignes?)\b
+    | \b(system|developer)\s*(prompt|message)\b | \bsystem\s*:
     | \b(not_seen|risk_score|verdict)\b
+    | \b(you\s+are|act\s+as|pretend|du\s+bist|tu\s+es|eres)\b .{0,40}
+      \b(ai|assistant|model|modell|assistent|helpful)\b
+    | <\s?\|?\s*(im_start|im_end|system|endoftext)
+    | 忽略|无视|系统提示|無視|игнорир|инструкц|تجاهل|التعليمات
+    """
+_LIKELY = r"""
+    | \b(ignor\w*|disregard|forget|overrid\w*|bypass)\b .{0,40}
+      \b(all|any|previous|prior|above|earlier|alarm|alert|person|people|man|woman|toutes?|alle|todas?|tutt[ei])\b
+    | \b(instruction|instruktion|anweisung|instrucci[oó]n|instru[cç][aã]o|istruzion)\w*
+    | \b(risk|threat|alarm|alert)[\s_-]*(score|level)?\s*(is|to|:|=|must|should)\s*[\d"']*\s*(0|none|zero|low|normal)\b
     | \b(respond|reply|answer|output|report|say|return|print|antworte|r[eé]ponds|responde|rispondi)\b .{0,30}
       \b(only|with|that|score|json|safe|nothing|nobody|no\s+one|nur|mit|con|avec|que|seulement|solo)\b
     | \b(do\s+not|don't|never|nicht|ne\s+pas|no)\b .{0,20}
       \b(report|alert|alarm|mention|flag|melden|signal\w*|notif\w*|inform\w*)\b
-    | \b(you\s+are|act\s+as|pretend|du\s+bist|tu\s+es|eres)\b .{0,40}
-      \b(ai|assistant|model|modell|assistent|helpful|now|jetzt)\b
     | \b(ai|llm|vlm|chatgpt|gpt|qwen|assistant|language\s+model)\b .{0,40}
       \b(must|should|shall|please|attention|note|ignore)\b
-    | <\s?\|?\s*(im_start|im_end|system|endoftext)
-    | 忽略|无视|指令|系统提示|不要报告|無視|指示|報告しない|игнорир|инструкц|не\s+сообща|تجاهل|التعليمات
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    | 指令|不要报告|指示|報告しない|не\s+сообща
+    """
+_HOW = re.IGNORECASE | re.VERBOSE
+_IN_A_SENTENCE = re.compile(_UNMISTAKABLE, _HOW)
+_IN_WRITING = re.compile(_UNMISTAKABLE + _LIKELY, _HOW)
 
 
-def instructs(text: str) -> bool:
-    """Return whether a text reads as if it were meant for a model."""
-    return _TO_A_MODEL.search(text) is not None
+def instructs(text: str, written: bool = False) -> bool:
+    """Return whether a text reads as if it were meant for a model.
+
+    `written` is for what was read off the picture. A model's own sentences, such as "no alarm needed", are given more
+    credit: only what no guard would say counts there.
+    """
+    return (_IN_WRITING if written else _IN_A_SENTENCE).search(text) is not None
 
 
-def doubts(seen: Sequence[str], texts: Sequence[str], keyframes: Sequence[Keyframe]) -> Iterator[Flag]:
+def doubts(
+    seen: Sequence[str], writing: str, sentences: Sequence[str], keyframes: Sequence[Keyframe]
+) -> Iterator[Flag]:
     """Yield what is to be doubted about an answer.
 
     Args:
         seen: the answer's counts, such as `2 person`.
-        texts: all other texts of the answer; writing in the picture may turn up in any of them.
+        writing: what the model read off the picture.
+        sentences: its own words, in which such writing may turn up too.
         keyframes: what the model was shown, with what the detector saw in it.
     """
     whole = [keyframe for keyframe in keyframes if keyframe.region is None]
@@ -63,7 +74,7 @@ def doubts(seen: Sequence[str], texts: Sequence[str], keyframes: Sequence[Keyfra
         yield "counts_differ"
     if any(count and label not in most for label, count in said.items()):
         yield "not_detected"
-    if any(map(instructs, texts)):
+    if instructs(writing, written=True) or any(map(instructs, sentences)):
         yield "text_instructs"
 
 

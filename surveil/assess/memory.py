@@ -31,13 +31,19 @@ class Fit:
     free_gb: float
     ceiling_gb: float
     weights_gb: float
+    wanted: Literal["auto", "none", "nf4"]
     precision: Precision | None
-    """None where neither fits."""
+    """None where nothing that is wanted fits."""
+
+    @property
+    def smallest(self) -> Precision:
+        """The smallest way of keeping the weights that is wanted."""
+        return "none" if self.wanted == "none" else "nf4"
 
     @property
     def needed_gb(self) -> float:
-        """What the chosen precision needs, or the smaller one where none fits."""
-        return needed(self.weights_gb, self.precision or "nf4")
+        """What the chosen precision needs, or the smallest that is wanted where none fits."""
+        return needed(self.weights_gb, self.precision or self.smallest)
 
     @property
     def batch(self) -> int:
@@ -47,8 +53,11 @@ class Fit:
     def line(self) -> str:
         """Return the sum for people."""
         have = f"{self.free_gb:.1f} GB of GPU memory are free, {self.ceiling_gb:.1f} of them for the VLM"
+        if self.precision is None and self.wanted == "none":
+            small = needed(self.weights_gb, "nf4")
+            return f"{have}, and it needs {self.needed_gb:.1f} in half precision (quantize: auto: {small:.1f} in nf4)"
         if self.precision is None:
-            return f"{have}, and it needs {needed(self.weights_gb, 'nf4'):.1f} even in nf4"
+            return f"{have}, and it needs {self.needed_gb:.1f} even in nf4"
         kind = "half precision" if self.precision == "none" else "nf4"
         return f"{have}; in {kind} it needs {self.needed_gb:.1f}"
 
@@ -67,4 +76,4 @@ def fit(
         ceiling = min(ceiling, ceiling_gb)
     ways = PRECISIONS if wanted == "auto" else (wanted,)
     precision = next((way for way in ways if needed(weights_gb, way) <= ceiling), None)
-    return Fit(free_gb, max(0.0, ceiling), weights_gb, precision)
+    return Fit(free_gb, max(0.0, ceiling), weights_gb, wanted, precision)

@@ -18,13 +18,13 @@ import httpx
 
 from surveil.assess import answer, vlm
 from surveil.assess.breaker import Breaker
+from surveil.assess.replies import Elsewhere, Refused, line, object_in, read, text_of, tls_fault
 from surveil.assess.vlm import Question, Said
 from surveil.backoff import Backoff
 from surveil.clock import Clock
 from surveil.config.network import NOT_PRIVATE, is_private
 from surveil.interfaces import AssessorError
 from surveil.messages import Image
-from surveil.redaction import redact
 
 _log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
@@ -33,11 +33,9 @@ TRIES = 3
 """How often one question is sent before it has failed, or once to each server where there are more of them."""
 DEPTH_A_SERVER = 4
 """Questions that one server has at a time: enough for its own batching, few enough that urgent ones pass soon."""
-MAX_REPLY_BYTES = 1_000_000
 MAX_TOKENS = 400
 """Three times what an answer in its bounds needs; one that is longer is out of them anyway."""
 JPEG_QUALITY = 90
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _CLOSED = "the connections are closed"
 _KEY = re.compile(r"[!-~]+")
@@ -58,21 +56,6 @@ class Access:
     model: str
     api_key: str | None = None
     allow_remote: bool = False
-
-
-class _Elsewhere(Exception):
-    """This server does not answer this; another one may, and the same a little later, unless that is `lasting`."""
-
-    def __init__(self, why: str, lasting: bool = False) -> None:
-        super().__init__(why)
-        self.lasting = lasting
-
-
-class _Refused(_Elsewhere):
-    """This server takes no such question. Whose fault that is shows when another one answers it."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why, lasting=True)
 
 
 @dataclass(slots=True, eq=False)
@@ -163,7 +146,7 @@ class OpenAiVlm:
                 listed = await self._fetch(server, "GET", "/models")
         except TimeoutError:
             return f"{server.name} does not answer; it is tried again with every question"
-        except _Elsewhere as error:
+        except Elsewhere as error:
             return str(error) if error.lasting else f"{error}; it is tried again with every question"
         except AssessorError as error:
             return str(error)
@@ -171,7 +154,7 @@ class OpenAiVlm:
         entries = entries if isinstance(entries, list) else []
         names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry]
         if names and self._access.model not in names:
-            return f"{server.name} does not list the model {self._access.model}; it lists {_line(', '.join(names))}"
+            return f"{server.name} does not list the model {self._access.model}; it lists {line(', '.join(names))}"
         return None
 
     async def _said(self, question: Question) -> Said:
@@ -191,13 +174,13 @@ class OpenAiVlm:
                 break
             try:
                 text = await self._complete(server, body, question)
-            except _Elsewhere as error:
+            except Elsewhere as error:
                 why = str(error)
-                asked[server] = error.lasting
-                if isinstance(error, _Refused):
+                if isinstance(error, Refused):
                     refused[server] = why
-                else:
+                elif server not in asked:  # one question is one fault, however often it was sent
                     self._failed(server, why)
+                asked[server] = error.lasting
             else:
                 server.breaker.worked()
                 server.backoff.reset()
@@ -226,14 +209,14 @@ class OpenAiVlm:
             _log.error("assessor: %s", server.breaker.fault)
 
     async def _complete(self, server: _Server, body: dict[str, Any], question: Question) -> str:
-        """Return one server's text. Raises _Elsewhere and AssessorError."""
+        """Return one server's text. Raises Elsewhere and AssessorError."""
         left = question.deadline_at - self._clock.monotonic()
         if left <= 0:
             raise AssessorError("the deadline was over before a server could be asked")
         server.outstanding += 1
         try:
             async with asyncio.timeout(left):
-                return _text_of(server.name, await self._posted(server, body, question))
+                return text_of(server.name, await self._posted(server, body, question))
         except TimeoutError:
             self._late(server)
             raise AssessorError(_late(server.name)) from None
@@ -255,7 +238,7 @@ class OpenAiVlm:
         shaped = body | {"response_format": _response_format(question)}
         try:
             return await self._fetch(server, "POST", "/chat/completions", shaped)
-        except _Refused:
+        except Refused:
             # How a server puts it that it cannot read a schema is its own; whether that was it shows without one.
             reply = await self._fetch(server, "POST", "/chat/completions", body)
         if server.takes_schema:
@@ -277,7 +260,7 @@ class OpenAiVlm:
     async def _fetch(
         self, server: _Server, method: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return a server's JSON object. Raises _Elsewhere where another server may help, else AssessorError."""
+        """Return a server's JSON object. Raises Elsewhere where another server may help, else AssessorError."""
         client = self._client
         if client is None:
             raise AssessorError(_CLOSED)
@@ -289,19 +272,19 @@ class OpenAiVlm:
             request = client.build_request(method, server.url + path, **how)
             response = await client.send(request, stream=True)
             try:
-                reply = await _read(server.name, response)
+                reply = await read(server.name, response)
             finally:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            why = _tls_fault(error)
-            raise _Elsewhere(f"{server.name} {why or 'cannot be reached'}", lasting=why is not None) from None
+            why = tls_fault(error)
+            raise Elsewhere(f"{server.name} {why or 'cannot be reached'}", lasting=why is not None) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
-            raise _Elsewhere(f"{server.name} is no address of a server", lasting=True) from None
+            raise Elsewhere(f"{server.name} is no address of a server", lasting=True) from None
         except httpx.HTTPError as error:
             if self._client is not client:
                 raise AssessorError(_CLOSED) from None
-            raise _Elsewhere(f"{server.name} broke the connection ({type(error).__name__})") from None
-        return _object(server.name, response, reply)
+            raise Elsewhere(f"{server.name} broke the connection ({type(error).__name__})") from None
+        return object_in(server.name, response, reply)
 
     async def _keep_at_home(self, client: httpx.AsyncClient, name: str, event: str, info: dict[str, Any]) -> None:
         """Refuse a connection to an address that is not private, before anything is sent on it, and one that nobody
@@ -318,65 +301,11 @@ class OpenAiVlm:
         await stream.aclose()
         if self._client is not client:
             raise AssessorError(_CLOSED)
-        raise _Elsewhere(f"{name} is {address}, {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
+        raise Elsewhere(f"{name} is {address}, {NOT_PRIVATE} assessor.allow_remote: true", lasting=True)
 
 
 def _late(name: str) -> str:
     return f"{name} did not answer before the deadline"
-
-
-async def _read(name: str, response: httpx.Response) -> bytes:
-    reply = bytearray()
-    async for chunk in response.aiter_raw():  # as it comes: what is packed small may be too large for the memory
-        reply += chunk
-        if len(reply) > MAX_REPLY_BYTES:
-            raise _Elsewhere(f"{name} sends more than {MAX_REPLY_BYTES // 1_000_000} MB for an answer")
-    return bytes(reply)
-
-
-def _object(name: str, response: httpx.Response, reply: bytes) -> dict[str, Any]:
-    status = response.status_code
-    if 300 <= status < 400:
-        where = _line(response.headers.get("location", "").partition("://")[2].partition("/")[0]) or "elsewhere"
-        raise _Elsewhere(f"{name} redirects to {where}; pictures go only to the address in the config", lasting=True)
-    if status in {401, 403}:
-        raise _Elsewhere(f"{name} refuses the key (assessor.api_key), with status {status}", lasting=True)
-    try:
-        data = json.loads(reply)
-    except (ValueError, RecursionError):
-        data = None
-    if status in _BUSY:
-        raise _Elsewhere(f"{name} is busy or broken, with status {status}{_reason(data)}")
-    if status == 404:
-        raise _Elsewhere(f"{name} does not know this address or model, with status 404{_reason(data)}", lasting=True)
-    if status >= 400:
-        raise _Refused(f"{name} refuses the question, with status {status}{_reason(data)}")
-    if not isinstance(data, dict):
-        kind_of = response.headers.get("content-encoding") or response.headers.get("content-type", "nothing it names")
-        raise _Elsewhere(f"{name} answers with {_line(kind_of.split(';')[0])} instead of a JSON object", lasting=True)
-    return data
-
-
-def _reason(data: Any) -> str:
-    """Return what a server says of an error, as far as it fits a line."""
-    error = data.get("error", data.get("detail", data.get("message"))) if isinstance(data, dict) else None
-    error = error.get("message") if isinstance(error, dict) else error
-    return f": {_line(str(error))}" if error else ""
-
-
-def _line(text: str) -> str:
-    """Return what a server says as a piece of one line, without the key if it repeats that."""
-    return redact(answer.clean(text))[:150]
-
-
-def _text_of(name: str, reply: dict[str, Any]) -> str:
-    try:
-        text = reply["choices"][0]["message"]["content"]
-    except (LookupError, TypeError):
-        raise _Elsewhere(f"{name} answers with no chat completion", lasting=True) from None
-    if not isinstance(text, str):
-        raise _Elsewhere(f"{name} answers with a chat completion without text")
-    return text
 
 
 def _response_format(question: Question) -> dict[str, Any]:
@@ -390,15 +319,3 @@ def _data_url(image: Image) -> str:
     except cv2.error:
         raise AssessorError(f"a picture of shape {image.shape} cannot be a JPEG") from None
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
-
-
-def _tls_fault(error: Exception) -> str | None:
-    """Return what is wrong with a server's certificate, where that is why it cannot be reached."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"shows a certificate that fails: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"fails to speak TLS: {cause.reason}"
-        cause = cause.__cause__ or cause.__context__
-    return None

@@ -27,6 +27,8 @@ PATIENCE_SECONDS = 15.0
 """A worker on a GPU that has not moved for so long, while it should, hangs."""
 PATIENCE_ON_CPU_SECONDS = 120.0
 """On a CPU, reading the pictures alone may take as long."""
+LOAD_SECONDS = 900.0
+"""A model that takes longer to load is on a disk or a card that hangs."""
 _LOOK_SECONDS = 0.25
 
 
@@ -51,6 +53,10 @@ class _WorkerLost(Exception):
     """The worker died, hangs, or has no memory left for one question."""
 
 
+class _Refused(Exception):
+    """The worker lives, and failed over these questions."""
+
+
 class QwenVlm:
     """A Vlm: one resident Qwen2.5-VL, several questions at a time. Lives on the assessment stage's event loop."""
 
@@ -64,11 +70,14 @@ class QwenVlm:
         self._name = ""
         self._pool: ProcessPoolExecutor | None = None
         self._restart: asyncio.Task[str] | None = None
-        self._moved = _context().Value("d", 0.0)
+        # Without a lock: a worker that is killed while it holds one would leave us waiting for it for ever.
+        self._moved = _context().Value("d", 0.0, lock=False)
 
     @property
     def fault(self) -> str | None:
-        """Why it is left alone for a while; None when it is not."""
+        """Why it is left alone for a while, or that it is being replaced; None when it can be asked."""
+        if self._restart is not None and not self._restart.done():
+            return "the model is being loaded again"
         return self._breaker.fault
 
     async def start(self) -> str:
@@ -78,7 +87,11 @@ class QwenVlm:
         )
         schemas = {shape: answer.schema(shape) for shape in answer.SHAPES}
         try:
-            self._name = await self._run(_load, self._residence, schemas)
+            async with asyncio.timeout(LOAD_SECONDS):
+                self._name = await self._run(_load, self._residence, schemas)
+        except TimeoutError:
+            await self.close()
+            raise AssessorError(f"{self._residence.model} was not loaded within {LOAD_SECONDS:.0f} s") from None
         except _WorkerLost:
             await self.close()
             raise AssessorError(f"the process that loads {self._residence.model} died") from None
@@ -90,8 +103,8 @@ class QwenVlm:
     async def say(self, questions: Sequence[Question]) -> list[Said]:
         """Return what came of each question.
 
-        When the worker is lost over several, each is asked once more alone: so the one that loses it takes no other
-        with it.
+        When the worker is lost or fails over several, each is asked once more alone: so the one that it is about
+        takes no other with it.
         """
         said: list[Said] = []
         for first in range(0, len(questions), self.batch):
@@ -112,28 +125,33 @@ class QwenVlm:
         await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
     async def _say_batch(self, questions: Sequence[Question]) -> list[Said]:
-        try:
-            return await self._once(questions)
-        except _WorkerLost:
-            return [await self._second_try(question) for question in questions]
-
-    async def _second_try(self, question: Question) -> Said:
-        try:
-            return (await self._once([question]))[0]
-        except _WorkerLost as lost:
-            return AssessorError(f"{lost} over this request")
+        if len(questions) > 1:
+            with contextlib.suppress(_WorkerLost, _Refused):
+                return await self._once(questions)
+            return [(await self._say_batch([question]))[0] for question in questions]
+        for _ in range(2):
+            try:
+                return await self._once(questions)
+            except _Refused as error:
+                return [AssessorError(str(error))]
+            except _WorkerLost as lost:
+                said: Said = AssessorError(f"{lost} over this request")
+        return [said]
 
     async def _once(self, questions: Sequence[Question]) -> list[Said]:
-        """Ask once. Raises _WorkerLost, with the worker ended and the breaker told."""
+        """Ask once. Raises _WorkerLost, with the worker ended and the breaker told, and _Refused."""
         if self._breaker.open:
             return [AssessorError(f"the model rests: {self._breaker.fault}")] * len(questions)
         try:
             if self._pool is None or self._restart is not None:
                 await self._restarted()
-            said: list[Said] = await self._watched(questions)
-        except AssessorError as error:  # it does not load, or failed in a way that leaves it alive
+        except AssessorError as error:
             self._failed(str(error))
             return [error] * len(questions)
+        try:
+            said: list[Said] = await self._watched(questions)
+        except AssessorError as error:  # a question's own fault, which leaves the worker alive
+            raise _Refused(str(error)) from None
         except _WorkerLost as lost:
             self._failed(str(lost))
             await self.close()
@@ -162,8 +180,8 @@ class QwenVlm:
                 await running
 
     async def _restarted(self) -> None:
-        """Wait for a new worker. Loading takes as long as it takes: a request that gives up does not stop it."""
-        if self._restart is None:
+        """Wait for a new worker. A request that gives up does not stop the loading of it."""
+        if self._restart is None or self._restart.done():  # one that failed while nobody waited is no answer now
             self._restart = asyncio.create_task(self.start())
         try:
             await asyncio.shield(self._restart)
@@ -199,8 +217,11 @@ def _in_worker(moved: Any) -> None:
     import threading
     from multiprocessing import connection, parent_process
 
+    from surveil import logs
+
     global _moved  # noqa: PLW0603 - one process, one model; this is its sign of life
     _moved = moved
+    logs.set_up()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -41,9 +42,65 @@ _SMALL_VOCABULARY = 10_000
 _LONGEST_PICTURES = ((560, 672),) * 4 + ((392, 392),)
 """The most that a question shows (`trigger.keyframes`): four of 480 tokens and a closer view of 196."""
 _TRIAL_TOKENS = 48
+_TRIAL_WORDS = 450
+"""Two tokens each: the fixed part, the longest incident and a refused answer. A longer question goes without the static
+cache, which would have to be made and compiled anew for it."""
+_NICE = 10
+_MOST_BEGINNINGS = 8
+"""Two are in use; a caller with ever new ones must not fill the memory."""
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+
+class Beginnings:
+    """What the model has read of the fixed parts of its questions: their keys and values, by their tokens.
+
+    A question's fixed part ends with the chat's first turn. In a batch it must stand at the front of every row, so the
+    padding of shorter questions moves behind it; the model's positions count no padding, wherever it is.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._read: dict[tuple[int, ...], Any] = {}
+
+    def read(self, inputs: Any, tokenizer: Any, rows: int) -> Any:
+        """Return the cache to go on from, a row a question, and move the padding in `inputs`; None without one."""
+        fixed = _fixed_part(inputs, tokenizer.convert_tokens_to_ids("<|im_end|>"))
+        if fixed is None:
+            return None
+        if fixed not in self._read:
+            if len(self._read) >= _MOST_BEGINNINGS:
+                self._read.clear()
+            ids = torch.tensor([fixed], device=inputs["input_ids"].device)
+            with torch.inference_mode():
+                self._read[fixed] = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
+            if name in inputs:
+                inputs[name] = _padded_behind(inputs[name], inputs["attention_mask"], len(fixed))
+        cache = copy.deepcopy(self._read[fixed])
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+
+def _fixed_part(inputs: Any, end: int) -> tuple[int, ...] | None:
+    """Return the tokens of the first turn of the chat, where all rows have the same one; else None."""
+    parts = set()
+    for row, mask in zip(inputs["input_ids"].tolist(), inputs["attention_mask"].tolist(), strict=True):
+        tokens = row[mask.index(1) :]
+        if end not in tokens:
+            return None
+        parts.add(tuple(tokens[: tokens.index(end) + 1]))
+    return parts.pop() if len(parts) == 1 else None
+
+
+def _padded_behind(values: Any, mask: Any, fixed: int) -> Any:
+    """Return rows (n, length) whose padding on the left has moved behind their first `fixed` values."""
+    moved = values.clone()
+    for row, (old, known) in enumerate(zip(values, mask, strict=True)):
+        padding = int((known == 0).sum())
+        moved[row] = torch.cat([old[padding : padding + fixed], old[:padding], old[padding + fixed :]])
+    return moved
 
 
 class _Pulse(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped to us
@@ -66,6 +123,10 @@ class _Resident:
 
     def __init__(self, residence: Residence, schemas: dict[Shape, Any], moved: Any) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cpu":
+            # All cores, but only while nothing else wants them: detection must not lose a frame to an answer.
+            torch.set_num_threads(len(os.sched_getaffinity(0)))
+            os.nice(_NICE)
         if self.device == "cuda" and residence.ceiling_gb is not None:
             total = torch.cuda.get_device_properties(0).total_memory / 1e9
             torch.cuda.set_per_process_memory_fraction(min(1.0, residence.ceiling_gb / total))
@@ -75,7 +136,8 @@ class _Resident:
         self.model = _weights(residence, self.device)
         self.model.eval()
         self.pulse = _Pulse(moved)
-        self.static_cache = False
+        self.static_length = 0
+        self.beginnings = Beginnings(self.model)
         size = self.model.config.get_text_config().vocab_size
         self.max_new_tokens = MAX_NEW_TOKENS if size > _SMALL_VOCABULARY else MAX_NEW_BYTES
         vocabulary = xgrammar.TokenizerInfo.from_huggingface(self.processor.tokenizer, vocab_size=size)
@@ -106,10 +168,12 @@ class _Resident:
 
     def _generated(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
         inputs = self._inputs(questions)
+        read = self.beginnings.read(inputs, self.processor.tokenizer, len(questions))
         left = max(question.deadline_at for question in questions) - time.monotonic()
         grammars = [self.grammars[question.shape] for question in questions]
         # A compiled step is for one size of batch, so several questions go without.
-        how = {"cache_implementation": "static"} if self.static_cache and len(questions) == 1 else {}
+        alone = len(questions) == 1 and inputs["input_ids"].shape[1] <= self.static_length
+        how = {"cache_implementation": "static"} if alone else {"past_key_values": read}
         with torch.inference_mode():
             tokens = self.model.generate(
                 **inputs,
@@ -142,15 +206,16 @@ class _Resident:
         self.answer([longest], _TRIAL_TOKENS)
         dynamic = self._timed(longest)
         try:
-            self.static_cache = True
+            self.static_length = self._inputs([longest])["input_ids"].shape[1]
             self.answer([longest])  # sizes the cache for good
             self.answer([longest], _TRIAL_TOKENS)  # and compiles
             static = self._timed(longest)
         except Exception as error:  # noqa: BLE001 - a compiler that fails in whatever way is one that does not pay
             _log.info("the static cache is left out: %s", type(error).__name__)
-            self.static_cache = False
+            self.static_length = 0
             return
-        self.static_cache = static < dynamic
+        if static >= dynamic:
+            self.static_length = 0
         _log.info("%d tokens take %.2f s with a static cache, %.2f s without", _TRIAL_TOKENS, static, dynamic)
 
     def _timed(self, question: Question) -> float:
@@ -185,7 +250,7 @@ def load(residence: Residence, schemas: dict[Shape, Any], moved: Any = None) -> 
 
 
 def generate(questions: Sequence[Question]) -> list[str]:
-    """Return the model's texts, one a question; those whose deadline is over are cut off where they are.
+    """Return the model's texts, one a question; all are cut off at the latest deadline of them.
 
     Raises AssessorError, and MemoryError where not even one question fits. Ends the process after a CUDA fault, which
     would break every later answer too.
@@ -222,7 +287,7 @@ def _weights(residence: Residence, device: str) -> Any:
 
 def _trial(sides: Sequence[tuple[int, int]]) -> Question:
     pictures = tuple(np.zeros((*side, 3), np.uint8) for side in sides)
-    return Question("Warm up.", pictures, "Answer. " * 200, "answer", time.monotonic() + 600)
+    return Question("Warm up.", pictures, "Answer. " * _TRIAL_WORDS, "answer", time.monotonic() + 600)
 
 
 def _conversation(processor: Any, question: Question) -> str:

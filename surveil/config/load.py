@@ -16,7 +16,6 @@ from pydantic_core import ErrorDetails
 
 from surveil.config.document import ConfigError, Document, Key, Problem, parse
 from surveil.config.landed import not_landed
-from surveil.config.network import NOT_PRIVATE, is_remote
 from surveil.config.rules import NAME_PATTERN
 from surveil.config.settings import Assessor, Config, Detector
 
@@ -121,7 +120,7 @@ def _beyond_types(config: Config, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...
         yield ("mqtt", "password"), "needs a username: beside it"
     yield from _model_files(config)
     yield from _unknown_labels(config)
-    yield from _assessor(config.assessor)
+    yield from _assessor(config.assessor, wrong)
 
 
 def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -136,15 +135,19 @@ def _model_files(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     hub_name = _HUB_NAME.fullmatch(model) and not os.path.isdir(model.split("/", maxsplit=1)[0])
     if config.assessor.backend == "qwen" and not os.path.exists(model) and not hub_name:
         yield ("assessor", "model"), f"there is no folder {model}"
+    elif config.assessor.backend == "qwen" and os.path.exists(model) and not os.path.isfile(f"{model}/config.json"):
+        yield ("assessor", "model"), f"{model} is no folder with a model's config.json in it"
 
 
-def _assessor(assessor: Assessor) -> Iterator[tuple[tuple[Key, ...], str]]:
+def _assessor(assessor: Assessor, wrong: Wrong) -> Iterator[tuple[tuple[Key, ...], str]]:
     """Yield what the assessor's keys say that cannot be, as far as it can be known without asking anybody."""
-    if assessor.backend == "openai" and not assessor.urls:
+    broken = any(path[:2] == ("assessor", "urls") for path, _ in wrong)
+    if assessor.backend == "openai" and not assessor.urls and not broken:
         yield ("assessor", "backend"), "openai needs urls: beside it, one or more ending in /v1"
-    for number, url in enumerate(assessor.urls):
-        if not assessor.allow_remote and is_remote(url):
-            yield ("assessor", "urls", number), f"is {NOT_PRIVATE} allow_remote: true"
+    bare = [url.rstrip("/") for url in assessor.urls]
+    for number, url in enumerate(bare):
+        if url in bare[:number]:
+            yield ("assessor", "urls", number), "is named twice"
     if assessor.prompt is not None:
         try:
             wording = Path(assessor.prompt).read_text(encoding="utf-8")

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from surveil.config.network import NOT_PRIVATE, is_remote
 from surveil.config.rules import Fraction, Name, PersonSettings, RuleSettings, Seconds, Strict, TamperSettings
 from surveil.config.secret import Secret
 
@@ -61,7 +62,7 @@ def _source(text: str) -> str:
     return text
 
 
-def _base_url(text: str) -> str:
+def _base_url(text: str, info: ValidationInfo) -> str:
     parts = urlsplit(text)
     if "@" in text or parts.query:
         raise _fault("a key inside a URL ends up in logs; write api_key: beside urls:")
@@ -71,6 +72,8 @@ def _base_url(text: str) -> str:
         _ = parts.port
     except ValueError:
         raise _fault("the URL's port is no number from 0 to 65535") from None
+    if not info.data.get("allow_remote") and is_remote(text):
+        raise _fault(f"is {NOT_PRIVATE} allow_remote: true")
     return text
 
 
@@ -79,6 +82,12 @@ def _zone_name(text: str) -> str:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise _fault("is no IANA time zone, such as Europe/Vienna") from None
+    return text
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+        raise _fault("must be a language's code, such as en, de or pt-BR")
     return text
 
 
@@ -173,13 +182,13 @@ class Assessor(Strict):
     model: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = "Qwen/Qwen2.5-VL-7B-Instruct"
     quantize: Literal["auto", "none", "nf4"] = "auto"
     memory_gb: Annotated[Literal["auto"] | float, BeforeValidator(_memory)] = "auto"
+    allow_remote: bool = False  # before urls, which are judged by it
     urls: Annotated[tuple[Annotated[str, AfterValidator(_base_url)], ...], Field(max_length=100)] = ()
     api_key: Secret | None = None
-    allow_remote: bool = False
     deadline: Annotated[float, Field(ge=1, le=600)] = 20.0
     per_minute: Annotated[int, Field(ge=1, le=600)] | None = 3
     reassess_after: Annotated[float, Field(ge=10, le=86_400)] | None = 120.0
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    language: Annotated[str, AfterValidator(_language)] = "en"
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
     views: Literal["auto", "always", "never"] = "auto"
 

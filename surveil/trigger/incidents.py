@@ -62,7 +62,7 @@ class Incident:
         self.assessment = Assessment(ident, camera, "pending")
         self.asked = 0
         self.end_reason: EndReason | None = None
-        self._previous = previous.id if previous else None
+        self._previous = previous.id if previous and previous.rev else None  # one that nobody was told of has no name
         self._notify_at = notify_at
         self._told_unanswered: bool = previous._told_unanswered if previous else False
         self._notified: Level | None = previous._notified if previous else None
@@ -155,9 +155,12 @@ class Incident:
         """
         if self.assessment.state == "disabled":
             return None
-        if not self.asked or self._floor > self._asked_floor:
-            since = self._rose_at if self.asked else self.began.at
-            return since if at - since >= SETTLE_SECONDS else None
+        if not self.asked:
+            return self.began.at if at - self.began.at >= SETTLE_SECONDS else None
+        if not self.shortlist.fresh:
+            return None  # there is nothing to show that was not shown before
+        if self._floor > self._asked_floor:
+            return self._rose_at if at - self._rose_at >= SETTLE_SECONDS else None
         if reassess_after is None or self.awaits or self.last_finding.at - self._asked_at < reassess_after:
             return None
         return at

@@ -76,6 +76,11 @@ class Shortlist:
         self._before = self._champion()
         self._best = {}
 
+    @property
+    def fresh(self) -> bool:
+        """Whether anything was considered since the last `renew`."""
+        return bool(self._best)
+
     def _champion(self) -> _Candidate | None:
         before = [] if self._before is None else [self._before]
         return max([*before, *self._best.values()], key=lambda c: c.score, default=None)

@@ -21,7 +21,7 @@ from surveil.messages import (
 )
 from surveil.trigger.cooldown import Cooldowns
 from surveil.trigger.identity import Entropy, ulid
-from surveil.trigger.incidents import Incident, Moment
+from surveil.trigger.incidents import SETTLE_SECONDS, Incident, Moment
 
 END_GRACE_SECONDS = 15.0
 _MAX_CLOSING = 100
@@ -159,8 +159,10 @@ class Lane:
     def _ask(self, incident: Incident, since: float, now: Moment) -> list[Decision]:
         """Ask the VLM about an incident as it has been `since` a moment; another look waits until it is affordable."""
         affordable = self._budget.allows(incident.floor, now.at)
-        if incident.asked and not affordable:
-            return []
+        if incident.asked:
+            if not affordable:
+                return []
+            since = max(since, now.at - SETTLE_SECONDS)  # one that had to wait gets its whole time all the same
         keyframes = incident.shortlist.keyframes() if affordable else ()
         request = AssessmentRequest(
             incident=incident.id,

@@ -10,8 +10,8 @@ import pytest
 from surveil.assess.assessment import AssessmentStage
 from surveil.assess.queue import UrgencyQueue
 from surveil.clock import SystemClock
-from surveil.interfaces import Assessor, AssessorError
-from surveil.messages import Answer, Assessment, AssessmentRequest, Facts, Level
+from surveil.interfaces import Assessor, AssessorError, Tell
+from surveil.messages import Assessment, AssessmentRequest, Facts, Level
 from surveil.metrics import Metrics
 from surveil.testing import ScriptedAssessor, answer
 from tests.real.components import wait_for
@@ -32,10 +32,11 @@ class Slow:
     async def start(self) -> str:
         return "slow"
 
-    async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
         self.batches.append(len(requests))
         await asyncio.sleep(self.seconds)
-        return [answer() for _ in requests]
+        for request in requests:
+            tell(request, answer())
 
     async def close(self) -> None:
         self.closed = True
@@ -219,9 +220,10 @@ def test_the_accounts_add_up_at_every_moment() -> None:
     """Asked from many sides, of an assessor that answers, fails and is late."""
 
     class Moody(Slow):
-        async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+        async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
             await asyncio.sleep(0.005)
-            return [answer() if int(r.incident) % 3 else AssessorError("no") for r in requests]
+            for request in requests:
+                tell(request, answer() if int(request.incident) % 3 else AssessorError("no"))
 
     running = Stage(Moody(0, batch=4, depth=2), capacity=8)
     states = ("done", "failed", "expired", "shed")
@@ -279,10 +281,10 @@ def test_a_model_that_loads_later_is_used_from_then_on(monkeypatch: pytest.Monke
 
 def test_a_fault_of_our_own_ends_its_requests_and_not_the_stage(caplog: pytest.LogCaptureFixture) -> None:
     class Faulty(Slow):
-        async def assess(self, requests: Sequence[AssessmentRequest]) -> list[Answer | AssessorError]:
+        async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
             if requests[0].incident == "bad":
                 raise ZeroDivisionError
-            return await super().assess(requests)
+            await super().assess(requests, tell)
 
     running = Stage(Faulty(0))
     running.ask("bad")
@@ -291,6 +293,77 @@ def test_a_fault_of_our_own_ends_its_requests_and_not_the_stage(caplog: pytest.L
     assert [(e.incident, e.state) for e in running.ended] == [("bad", "failed"), ("good", "done")]
     assert "ZeroDivisionError" in str(running.ended[0].error)
     assert running.stage.stop(5)
+
+
+def test_what_is_known_of_one_request_does_not_wait_for_the_others_of_its_batch() -> None:
+    class Gradual(Slow):
+        async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
+            for request in requests:
+                tell(request, answer())
+                await asyncio.sleep(0.5)
+            tell(requests[0], answer(99))  # once is enough
+            tell(requests[0], AssessorError("and again"))
+
+    running = Stage(Gradual(0, batch=3))
+    running.ask("busy", deadline=20)
+    for name in ("short", "long"):
+        running.ask(name, deadline=0.9 if name == "short" else 20)
+    wait_for(lambda: len(running.ended) == 3, 10, "all end")
+    assert running.states() == {"done": 3}
+    assert running.stage.stop(5)
+    assert running.adds_up(3)
+
+
+def test_a_request_that_the_assessor_forgets_has_failed() -> None:
+    class Forgetful(Slow):
+        async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
+            pass
+
+    running = Stage(Forgetful(0))
+    running.ask("one")
+    wait_for(lambda: running.ended, 5, "it ends")
+    assert (running.ended[0].state, running.ended[0].error) == ("failed", "the model said nothing")
+    assert running.stage.stop(5)
+
+
+def test_whatever_a_model_raises_while_it_loads_leaves_the_stage_running(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd(Slow):
+        async def start(self) -> str:
+            raise OSError(28, "No space left on device")
+
+    running = Stage(Odd(0))
+    running.ask("one")
+    wait_for(lambda: running.ended, 5, "it ends")
+    assert (running.ended[0].state, running.ended[0].error) == ("failed", "a fault of surveil's own: OSError")
+    assert "there will be no assessments" in caplog.text
+    assert running.stage.stop(5)
+
+
+def test_a_stage_that_ended_by_a_fault_says_so_and_leaves_no_request_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Stage(Slow(1000))
+    running.ask("one")
+    wait_for(lambda: running.stage.pending, 5, "it is under way")
+
+    def broken(_now: float) -> list[AssessmentRequest]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(running.stage._queue, "expired", broken)
+    wait_for(lambda: running.ended, 5, "it ends")
+    running.ask("two")
+    assert [(e.incident, e.state) for e in running.ended] == [("one", "failed"), ("two", "failed")]
+    assert running.stage.fault == "a fault of surveil's own ended the assessments; its log says which"
+    assert "ZeroDivisionError" in caplog.text
+    assert running.stage.stop(5)
+    assert running.adds_up(2)
+
+
+def test_a_stop_right_after_the_start_is_heard() -> None:
+    for _ in range(20):
+        stage = AssessmentStage(Slow(0), UrgencyQueue(), lambda _ended: None, Metrics(), SystemClock())
+        stage.start()
+        assert stage.stop(3)
 
 
 def test_stopping_leaves_nothing_running_without_a_word() -> None:

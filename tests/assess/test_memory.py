@@ -50,6 +50,9 @@ def test_the_sum_is_told_in_one_line() -> None:
         "24.0 GB of GPU memory are free, 23.0 of them for the VLM; in half precision it needs 19.0"
     )
     assert fit(4, WEIGHTS_7B_GB, "auto").line().endswith("and it needs 8.0 even in nf4")
+    whole = fit(15, WEIGHTS_7B_GB, "none")
+    assert whole.line().endswith("and it needs 19.0 in half precision (quantize: auto: 8.0 in nf4)")
+    assert whole.batch == 1
 
 
 def test_weights_are_found_and_measured(tmp_path: Path) -> None:

@@ -130,10 +130,13 @@ def test_noise_ends_in_an_answer_within_its_bounds_or_in_one_clear_line(served: 
         keyframes = [Keyframe(float(n), itertools.repeat(noise(n)).__next__, (person,)) for n in range(number)]
         return AssessmentRequest("ID", "front", Level.high, now, now + PATIENCE_SECONDS, tuple(keyframes), facts)
 
-    def assess(vlm: OpenAiVlm) -> Awaitable[list[Answer | AssessorError]]:
-        return VlmAssessor(vlm, Manner(views="always"), SystemClock()).assess([*map(request, range(1, 4))])
+    outcomes: list[Answer | AssessorError] = []
 
-    outcomes = run(served, assess)
+    async def scenario(vlm: OpenAiVlm) -> None:
+        assessor = VlmAssessor(vlm, Manner(views="always"), SystemClock())
+        await assessor.assess([*map(request, range(1, 4))], lambda _, outcome: outcomes.append(outcome))
+
+    run(served, scenario)
     assert len(outcomes) == 3
     for outcome in outcomes:
         if isinstance(outcome, AssessorError):

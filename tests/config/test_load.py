@@ -174,6 +174,9 @@ def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> No
         ("{quantize: int8}", "assessor.quantize: should be 'auto', 'none' or 'nf4'"),
         ("{memory_gb: -1}", "assessor.memory_gb: must be auto or a number of gigabytes"),
         ("{reassess_after: 1}", "assessor.reassess_after: should be greater than or equal to 10"),
+        ("{urls: ['http://10.0.0.1/v1', 'http://10.0.0.1/v1/']}", "assessor.urls[1]: is named twice"),
+        ("{language: german}", "assessor.language: must be a language's code, such as en, de or pt-BR"),
+        ("{backend: qwen, model: .}", "assessor.model: . is no folder with a model's config.json in it"),
         ("{views: often}", "assessor.views: should be"),
         ("{backend: qwen, model: ./nowhere}", "assessor.model: there is no folder ./nowhere"),
     ],
@@ -181,6 +184,14 @@ def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> No
 def test_what_the_assessor_cannot_be_is_told(tmp_path: Path, assessor: str, told: str) -> None:
     (line,) = problems(tmp_path, f"{MINIMAL}assessor: {assessor}")
     assert told in line
+
+
+def test_every_url_that_is_wrong_is_told_at_once_and_nothing_untrue_beside_it(tmp_path: Path) -> None:
+    urls = "['http://8.8.8.8/v1', 'http://x/v2', 'https://api.example.com/v1']"
+    told = problems(tmp_path, f"{MINIMAL}assessor: {{backend: openai, urls: {urls}}}")
+    assert [line.split(": ")[1] for line in told] == ["assessor.urls[0]", "assessor.urls[1]", "assessor.urls[2]"]
+    (line,) = problems(tmp_path, f"{MINIMAL}assessor: {{backend: openai, urls: http://gpu/v1}}")
+    assert "assessor.urls: should be a list" in line
 
 
 def test_servers_nearby_need_no_leave_and_others_do(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from surveil.assess.assessor import Manner, VlmAssessor
 from surveil.assess.openai import Access, OpenAiVlm
 from surveil.assess.qwen import QwenVlm, Residence
 from surveil.clock import SystemClock
-from surveil.interfaces import Assessor
-from surveil.messages import Answer
+from surveil.interfaces import Assessor, AssessorError
+from surveil.messages import Answer, AssessmentRequest
 from surveil.testing import ScriptedAssessor, answer
 from tests.assess.test_qwen import request as asked
 from tests.real.vlm_server import VlmServer
@@ -47,7 +47,10 @@ def keeps_its_promises(assessor: Assessor) -> None:
         assert assessor.depth >= 1
         assert assessor.fault is None
         try:
-            said, again = await assessor.assess([asked(pictures=1), asked(pictures=2)])
+            outcomes: dict[AssessmentRequest, Answer | AssessorError] = {}
+            first, second = asked(pictures=1), asked(pictures=2)
+            await assessor.assess([first, second], outcomes.__setitem__)
+            said, again = outcomes[first], outcomes[second]
         finally:
             await assessor.close()
             await assessor.close()

@@ -121,6 +121,13 @@ def test_what_goes_on_after_a_split_names_it_and_does_not_disturb_again() -> Non
     assert told(second, 601).notify
 
 
+def test_what_goes_on_after_a_split_does_not_name_what_nobody_was_told_of() -> None:
+    held_back = begun(Level.low)
+    second = Incident("NEXT", "front", Moment(600, 700), Level.medium, previous=held_back)
+    add(second, 600.0, Level.medium)
+    assert second.tell("new", Moment(600, 700)).previous is None
+
+
 def test_a_missing_answer_disturbs_once_over_all_parts_of_a_split() -> None:
     first = begun(Level.low, notify_at=Level.high)
     first.tell("new", Moment(0, 100))

@@ -432,6 +432,26 @@ def test_another_look_waits_until_it_is_affordable_and_sheds_nothing() -> None:
     assert second.triggered_at >= 61.0
 
 
+def test_a_rise_that_had_to_wait_for_its_turn_gets_its_whole_time() -> None:
+    yard = IntrusionSettings(when="intrusion", zone="yard", severity="medium")
+    camera = policy(rules=[PersonSettings(), yard], per_minute=1)
+    outside = (observation(n / 10, track(1, box=(0.7, 0.3, 0.9, 0.9))) for n in range(30))
+    (first,) = requests(watch(camera, outside))
+    camera.assessed(done(first, 30), at(2.9))
+    inside = (observation(3 + n / 10, track(1, box=(0.2, 0.3, 0.4, 0.9))) for n in range(620))
+    (second,) = requests(watch(camera, inside))
+    assert second.floor == Level.medium
+    assert second.triggered_at > 59.0
+    assert second.deadline_at == second.triggered_at + 20.0
+
+
+def test_a_camera_that_shows_nothing_new_is_not_asked_about_again() -> None:
+    camera = policy(rules=[TamperSettings(when="tamper")], reassess_after=10.0)
+    (decision,) = [d for n in range(40) for d in camera.tick(at(n)) if d.alert and d.alert.phase == "new"]
+    assert decision.alert is not None
+    assert not requests([d for n in range(40, 200) for d in camera.tick(at(n))])
+
+
 def test_the_end_waits_for_another_look_too() -> None:
     camera = policy(reassess_after=10.0)
     (first,) = requests(watch(camera, visit(0, 5)))
