@@ -12,6 +12,11 @@ from surveil.redaction import redact
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
+_CHATTY = (
+    "amqtt", "asyncio", "httpcore", "httpx", "huggingface_hub", "matplotlib", "transformers", "transitions",
+    "ultralytics",
+)  # fmt: skip
+
 
 class LineFormatter(logging.Formatter):
     """Formats a record as one redacted line; a traceback follows only where a fault is ours."""
@@ -33,7 +38,7 @@ def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(journald="JOURNAL_STREAM" in os.environ))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("ultralytics", "transformers", "httpx", "huggingface_hub", "asyncio", "matplotlib", "amqtt"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 

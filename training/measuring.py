@@ -15,7 +15,7 @@ from surveil.assess.qwen import QwenVlm, Residence
 from surveil.assess.vlm import Question, Said
 from surveil.clock import SystemClock
 from surveil.interfaces import AssessorError
-from surveil.messages import Level
+from surveil.messages import Answer, Level
 from training.sets import KeyframeSet, Twist, keyframe_set, pair
 
 _BATCH = 8
@@ -77,9 +77,13 @@ async def measured(model: Path, count: int, pairs: int) -> dict[str, Any]:
 async def _asked(assessor: VlmAssessor, heard: _Heard, sets: Sequence[KeyframeSet]) -> Counter[str]:
     """Return how many of the answers are valid at once, and right in their level and in their number of people."""
     until = time.monotonic() + _PATIENCE
-    outcomes = await assessor.assess([replace(one.request, deadline_at=until) for one in sets])
+    outcomes: dict[str, Answer | AssessorError] = {}
+    heard.first = []
+    requests = [replace(one.request, incident=str(at), deadline_at=until) for at, one in enumerate(sets)]
+    await assessor.assess(requests, lambda request, outcome: outcomes.update({request.incident: outcome}))
     tally = Counter[str]()
-    for one, outcome, text in zip(sets, outcomes, heard.first, strict=True):
+    for at, (one, text) in enumerate(zip(sets, heard.first, strict=True)):
+        outcome = outcomes[str(at)]
         if isinstance(outcome, AssessorError) or isinstance(text, AssessorError):
             continue
         try:

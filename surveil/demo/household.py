@@ -11,7 +11,7 @@ from surveil.demo.weights import DETECTOR, DETECTOR_IMGSZ, VLM
 
 CAMERA = "yard"
 NODE = "demo"
-GARDEN = [[0.0, 0.62], [0.18, 0.55], [0.95, 0.55], [1.0, 0.6], [1.0, 1.0], [0.0, 1.0]]
+GARDEN = [[0.0, 0.7], [0.19, 0.62], [1.0, 0.62], [1.0, 1.0], [0.0, 1.0]]
 """The lawn on this side of the fence, as fractions of the picture."""
 
 

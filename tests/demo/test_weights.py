@@ -70,14 +70,19 @@ def test_the_vlm_answers_the_daemons_questions() -> None:
     from training.sets import keyframe_set
 
     async def answers() -> list[object]:
+        found: list[object] = []
         assessor = VlmAssessor(QwenVlm(Residence(str(there(VLM))), SystemClock()), Manner(), SystemClock())
         await assessor.start()
         try:
             sets = [keyframe_set("val", number) for number in range(4)]
             until = time.monotonic() + 300
-            return list(await assessor.assess([replace(one.request, deadline_at=until) for one in sets]))
+            requests = [replace(one.request, deadline_at=until) for one in sets]
+            await assessor.assess(requests, lambda _, outcome: found.append(outcome))
         finally:
             await assessor.close()
+        return found
 
-    for outcome in asyncio.run(answers()):
+    found = asyncio.run(answers())
+    assert len(found) == 4
+    for outcome in found:
         assert isinstance(outcome, Answer), outcome
