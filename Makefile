@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install test check format demo-models clean
+.PHONY: help install demo test check format demo-models clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -14,6 +14,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/debian-packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+demo: install ## show the whole job, with a camera, a broker and two models of our own (ARGS="--seconds 60 --json")
+	$(BIN)/surveil demo $(ARGS)
 
 test: install ## install what the tests need, and run them (ARGS="-k mqtt" passes options to pytest)
 	scripts/debian-packages ffmpeg mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base \
