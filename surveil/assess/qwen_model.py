@@ -66,6 +66,8 @@ class Beginnings:
 
     def read(self, inputs: Any, tokenizer: Any, rows: int) -> Any:
         """Return the cache to go on from, a row a question, and move the padding in `inputs`; None without one."""
+        # What it remembers of the last batch's positions is of other pictures.
+        self._model.model.rope_deltas = None
         fixed = _fixed_part(inputs, tokenizer.convert_tokens_to_ids("<|im_end|>"))
         if fixed is None:
             return None
@@ -75,6 +77,7 @@ class Beginnings:
             ids = torch.tensor([fixed], device=inputs["input_ids"].device)
             with torch.inference_mode():
                 self._read[fixed] = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+            self._model.model.rope_deltas = None
         for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
             if name in inputs:
                 inputs[name] = _padded_behind(inputs[name], inputs["attention_mask"], len(fixed))
