@@ -34,7 +34,7 @@ def test_what_is_known_is_shown_the_rules_word_first_and_then_the_vlms() -> None
     done = shown(message(phase="update", state="done"))
     assert "A person walks. Look." in done
     assert "1.50" in done
-    assert "expired: no answer before the deadline" in shown(message(phase="update", state="expired"))
+    assert "expired: no answer before the deadline" in shown(message(phase="update", state="expired"), width=160)
 
 
 def test_a_narrow_terminal_loses_no_line() -> None:
