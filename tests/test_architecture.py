@@ -71,7 +71,7 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "amqtt": {"deliver/embedded.py"},
-    "paho": {"deliver/mqtt.py"},
+    "paho": {"deliver/mqtt.py", "demo/subscriber.py"},
     "cv2": {
         "analyze.py",
         "assess/marks.py",
@@ -97,7 +97,7 @@ ADAPTERS = {
         "render.py",
     },
     "matplotlib": {"evaluation_plots.py"},
-    "yaml": {"config/document.py", "config/load.py", "detect/openvino.py"},
+    "yaml": {"config/document.py", "config/load.py", "demo/household.py", "detect/openvino.py"},
     "shapely": {"config/settings.py", "trigger/zones.py"},
 }
 
