@@ -60,7 +60,7 @@ def test_right_answers_are_answers_and_raise_no_doubt(some: list[KeyframeSet]) -
         texts = [said.summary, said.activity, *said.evidence, said.recommended_action]
         assert not any("…" in text for text in texts), "a text is cut off"
         if one.right.verdict == "confirmed" and not one.right.covered:
-            assert "counts_differ" not in set(doubts(said.seen, texts, one.request.keyframes))
+            assert "counts_differ" not in set(doubts(said.seen, said.scene_text, texts, one.request.keyframes))
         for angle in prompt.VIEWS:
             assert read(view_answer(one.right, angle), ViewAnswer).risk_score == one.right.score
 
