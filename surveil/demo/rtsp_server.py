@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -32,8 +33,8 @@ class RtspServer:
         self._port = port
         self._credentials = credentials
         self._path = path
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="demo-rtsp", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._clients: dict[Client, asyncio.Task[None]] = {}
         self._stream: Stream | None = None
         self._socket: socket.socket | None = None
@@ -53,25 +54,30 @@ class RtspServer:
         """Listen; raises OSError where the port is taken."""
         self._socket = socket.create_server((_HOST, self._port))
         self._port = int(self._socket.getsockname()[1])
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=(self._loop,), name="demo-rtsp", daemon=True)
         self._thread.start()
 
     def send(self, unit: AccessUnit) -> None:
         """Let all who watch have a picture."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._sent, unit)
+        loop = self._loop
+        if loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # it has been stopped meanwhile
+            loop.call_soon_threadsafe(self._sent, unit)
 
     def stop(self) -> None:
         """Hang up on all clients, and wait for the thread's end."""
-        if not self._thread.is_alive():
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
             return
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join(_STOP_SECONDS)
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            loop.run_until_complete(self._serve())
         finally:
-            self._loop.close()
+            loop.close()
 
     async def _serve(self) -> None:
         self._stream, self._stopping = Stream(self._path), asyncio.Event()

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -31,14 +32,18 @@ def both() -> Iterator[tuple[RtspServer, RtspServer]]:
     """One server that anybody may watch, and one with a password, before the same camera."""
     open_one, closed = RtspServer(), RtspServer(credentials=("viewer", "s3:cret/"))
 
+    filming = threading.Event()
+
     def send(unit: AccessUnit) -> None:
         open_one.send(unit)
         closed.send(unit)
+        filming.set()
 
     camera = YardCamera(1, SystemClock(), send)
     open_one.start()
     closed.start()
     camera.start()
+    assert filming.wait(60)  # on a busy machine the yard takes its time to be drawn
     yield open_one, closed
     camera.stop()
     open_one.stop()
@@ -96,7 +101,7 @@ def test_ffprobe_reads_it(server: RtspServer) -> None:
     if shutil.which("ffprobe") is None:
         missing("ffprobe")
     command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_streams", "-of", "json", server.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert done.stderr == ""
     (stream,) = json.loads(done.stdout)["streams"]
     assert (stream["codec_name"], stream["width"], stream["height"]) == ("h264", 960, 540)
