@@ -24,6 +24,7 @@ FOLDER = Path("surveil-demo")
 PATIENCE_SECONDS = 15.0
 """An assessment that is under way when the time is over is waited for this long."""
 _LOOK_SECONDS = 0.2
+_TRAIN = "make demo-models trains the demo's models, in hours (training/README.md)"
 
 
 class Demonstration:
@@ -45,7 +46,7 @@ class Demonstration:
         """Run to the end; return whether at least one alert was assessed. Raises SurveilError."""
         for weights in (DETECTOR, VLM):
             if not weights.exists():
-                raise ModelError(f"{weights} is missing: the demo's models come with the package; install it anew")
+                raise ModelError(f"{weights} is missing: {_TRAIN}")
         config = self._prepared()
         with contextlib.ExitStack() as stack:
             port = _free_port()
