@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import gc
 import socket
 import threading
-import warnings
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +9,7 @@ from surveil.deliver.embedded import EmbeddedBroker
 from surveil.interfaces import BrokerError
 from tests.real.components import free_port, listening
 
-
-@pytest.fixture(autouse=True)
-def whatever_it_leaves_is_not_ours() -> Iterator[None]:
-    """Clear away the connections that amqtt forgets to close, so that no later test is blamed for them."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
+pytestmark = pytest.mark.usefixtures("what_amqtt_leaves")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -224,6 +224,8 @@ def test_a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_stop() -> N
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.usefixtures("what_amqtt_leaves")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_of_the_old_protocol_is_spoken_to_in_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     port = free_port()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from surveil.deliver.embedded import EmbeddedBroker
@@ -10,6 +11,8 @@ from surveil.demo.subscriber import Message, Subscriber
 from tests.real.components import free_port, wait_for
 
 
+@pytest.mark.usefixtures("what_amqtt_leaves")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_it_waits_for_the_broker_and_hears_alerts_and_stats() -> None:
     port, heard = free_port(), list[Message]()
     subscriber = Subscriber(port, "demo", heard.append)
