@@ -103,6 +103,9 @@ def test_several_questions_in_one_go_get_the_answers_that_each_gets_alone(toy_qw
             together = await vlm.say(asked)
             alone = [(await vlm.say([question]))[0] for question in asked]
             assert together == alone
+            # Of one kind they share what was read of their fixed part, and the padding of the shorter stands behind it.
+            kind = [number for number, question in enumerate(asked) if question.shape == "answer"]
+            assert await vlm.say([asked[number] for number in kind]) == [together[number] for number in kind]
             for question, said in zip(asked, together, strict=True):
                 assert isinstance(said, str)
                 read(said, SHAPES[question.shape])
