@@ -97,6 +97,7 @@ class ScriptedAssessor:
     def __init__(self, *script: Answer | AssessorError) -> None:
         self._script = list(script)
         self.asked: list[str] = []
+        self.requests: list[AssessmentRequest] = []
 
     async def start(self) -> str:
         """Return its name."""
@@ -106,6 +107,7 @@ class ScriptedAssessor:
         """Tell the next entries; the last one again when there are no more."""
         for request in requests:
             self.asked.append(request.incident)
+            self.requests.append(request)
             tell(request, self._script.pop(0) if len(self._script) > 1 else self._script[0])
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ import pty
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from surveil.analyze import Analysis, analyses, read
 from surveil.config import Config
 from surveil.deliver.wire import WireAssessment
 from surveil.drawing import Annotator
-from surveil.interfaces import AssessorError, CaptureError, StorageError, Tell
-from surveil.messages import Answer, AssessmentRequest, Detections, Image, Track
+from surveil.interfaces import AssessorError, CaptureError, StorageError
+from surveil.messages import Detections, Image, Track
 from surveil.oracle import PATIENCE_SECONDS
 from surveil.testing import ScriptedAssessor, ScriptedDetector, answer
 
@@ -46,18 +46,6 @@ def found(*boxes: tuple[str, float, tuple[float, float, float, float]]) -> Detec
         np.array([score for _, score, _ in boxes], np.float32),
         np.array(names, np.int64),
     )
-
-
-class Listening(ScriptedAssessor):
-    """One that also keeps what it was asked."""
-
-    def __init__(self, *script: Answer | AssessorError) -> None:
-        super().__init__(*script)
-        self.requests: list[AssessmentRequest] = []
-
-    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
-        self.requests += requests
-        await super().assess(requests, tell)
 
 
 def pictures_in(folder: Path, *names: str, value: int = 127) -> list[Path]:
@@ -135,7 +123,7 @@ def test_the_model_is_told_what_is_known_and_shown_who_is_small_from_closer(tmp_
     (path,) = pictures_in(tmp_path, "door.png")
     moment = datetime(2026, 11, 22, 21, 4, tzinfo=UTC).timestamp()
     os.utime(path, (moment, moment))
-    assessor = Listening(answer())
+    assessor = ScriptedAssessor(answer())
     settings = config(context="A door.", timezone="Europe/Vienna")
     one(path, found(("person", 0.9, FAR), ("car", 0.8, NEAR)), assessor, settings)
     (asked,) = assessor.requests
@@ -150,11 +138,11 @@ def test_the_model_is_told_what_is_known_and_shown_who_is_small_from_closer(tmp_
     assert whole.image().shape == (336, 616, 3)
     assert closer.region is not None
     assert closer.region[0] < FAR[0] / 64 < closer.region[2]
-    two = Listening(answer())
+    two = ScriptedAssessor(answer())
     one(path, found(("person", 0.9, NEAR), ("person", 0.6, FAR)), two)
     assert two.requests[0].facts.reasons == ("2 persons in the picture",)
     assert len(two.requests[0].keyframes) == 1  # who is seen best is large enough
-    nobody = Listening(answer())
+    nobody = ScriptedAssessor(answer())
     one(path, found(), nobody)
     assert nobody.requests[0].facts.reasons == ()
     assert len(nobody.requests[0].keyframes) == 1
@@ -163,7 +151,7 @@ def test_the_model_is_told_what_is_known_and_shown_who_is_small_from_closer(tmp_
 def test_what_a_mask_hides_is_neither_seen_nor_sent_nor_written(tmp_path: Path) -> None:
     (path,) = pictures_in(tmp_path, "a.png", value=200)
     settings = config(masks=[[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]])
-    assessor = Listening(answer(summary=""))
+    assessor = ScriptedAssessor(answer(summary=""))
     analysis = one(path, found(), assessor, settings)
     file = analysis.annotate(Annotator(tmp_path / "out", [path]))
     shown = (analysis.still.frame.image, assessor.requests[0].keyframes[0].image(), read(file))

@@ -7,7 +7,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from surveil import evaluation
 from surveil.analyze import read
 from surveil.config import Config
 from surveil.evaluation import Backend, judged
-from surveil.interfaces import AssessorError, CaptureError, StorageError, Tell
-from surveil.messages import Answer, Assessment, AssessmentRequest, Detections, Flag, Level
+from surveil.interfaces import AssessorError, CaptureError, StorageError
+from surveil.messages import Assessment, Detections, Flag, Level
 from surveil.samples import Sample, samples
 from surveil.score import Bin, Outcome, Score, table
 from surveil.testing import ScriptedAssessor, ScriptedDetector, answer
@@ -154,18 +153,6 @@ def test_a_folder_without_a_label_or_none_at_all_is_an_input_that_cannot_be_read
             samples(placed(tmp_path, *names))
 
 
-class Listening(ScriptedAssessor):
-    """One that also keeps what it was asked."""
-
-    def __init__(self, *script: Answer | AssessorError) -> None:
-        super().__init__(*script)
-        self.requests: list[AssessmentRequest] = []
-
-    async def assess(self, requests: Sequence[AssessmentRequest], tell: Tell) -> None:
-        self.requests += requests
-        await super().assess(requests, tell)
-
-
 def bare(more: str = "") -> Config:
     return Config.model_validate_json(f'{{"cameras": {{"hall": {{"source": "x"}}}}{more}}}')
 
@@ -176,7 +163,7 @@ def test_each_sample_is_asked_about_alone_and_no_floor_is_applied(tmp_path: Path
     (tmp_path / "high" / "broken.png").write_text("no picture")
     # Stills are one look each; 30 frames of the clip are seen in between.
     detector = ScriptedDetector(PERSON, *([Detections.empty()] * 30), PERSON)
-    assessor = Listening(answer(70), AssessorError("busy"), answer(3))
+    assessor = ScriptedAssessor(answer(70), AssessorError("busy"), answer(3))
     done: list[None] = []
     came = judged(
         Backend("box.yaml", bare(', "alerts": {"notify_risk": "high"}')),
@@ -207,7 +194,7 @@ def test_a_real_visit_is_shown_by_its_best_views(tmp_path: Path, footage: Path, 
     from surveil import build
 
     settings = bare(f', "detector": {{"model": "{yolo_folder}"}}')
-    assessor = Listening(answer(30))
+    assessor = ScriptedAssessor(answer(30))
     came = judged(
         Backend("x", settings), samples(tmp_path), lambda: None, lambda config: (build.detector(config), assessor)
     )
