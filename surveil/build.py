@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -18,8 +19,9 @@ from surveil.metrics import Metrics
 if TYPE_CHECKING:  # they bring libraries along that `surveil check` can do without
     from surveil.capture.decoding import Decoding
     from surveil.capture.detail import DetailStream
+    from surveil.capture.packets import PacketRing
     from surveil.capture.rtsp import RtspAddress
-    from surveil.deliver.mqtt import Broker
+    from surveil.deliver.broker import Broker
     from surveil.store.habits import HabitsFile
     from surveil.trigger.habits import Habits
 
@@ -63,8 +65,8 @@ def passwords(config: Config) -> None:
 
 def broker(config: Config) -> Broker:
     """Return where the broker is and who we are to it. Raises SecretError."""
+    from surveil.deliver.broker import Broker, Tls
     from surveil.deliver.embedded import HOST
-    from surveil.deliver.mqtt import Broker
 
     mqtt = config.mqtt
     # In the config 5 may be a number or text. The built-in broker knows one protocol only, and we know which.
@@ -79,11 +81,24 @@ def broker(config: Config) -> Broker:
         client_id=f"surveil-{config.node}",
         root=f"{mqtt.base_topic}/{config.node}",
         version=version,
+        tls=None if mqtt.tls is None else Tls(mqtt.tls.ca, mqtt.tls.cert, mqtt.tls.key),
     )
 
 
-SourceMaker = Callable[[threading.Event], FrameSource]
-"""Makes a camera's source anew for each try; the event tells one that waits to stop."""
+@dataclass(frozen=True, slots=True)
+class SourceMaker:
+    """Makes a camera's source anew for each try; the event tells one that waits to stop.
+
+    `ring` holds the packets that the camera's clips are made of. A camera with masks has none: a clip is what it sent,
+    and would show what they hide.
+    """
+
+    make: Callable[[threading.Event], FrameSource]
+    ring: PacketRing | None
+
+    def __call__(self, stop: threading.Event) -> FrameSource:
+        """Return a new source."""
+        return self.make(stop)
 
 
 def decoder() -> str:
@@ -106,8 +121,18 @@ def source(
     `metrics` counts the pictures that are left out because they are damaged, and the time that decoding takes. Raises
     SecretError when the password is not where the config says.
     """
-    make = _source(name, camera, input_size, clock, _decoding(name, metrics))
-    return lambda stop: masked(camera, _detailed(make(stop), detail))
+    ring = _ring(camera, detail)
+    kept = ring if detail is None else None  # else its own packets are of no use
+    make = _source(name, camera, input_size, clock, _decoding(name, metrics, kept))
+    return SourceMaker(lambda stop: masked(camera, _detailed(make(stop), detail)), ring)
+
+
+def _ring(camera: Camera, detail: DetailStream | None) -> PacketRing | None:
+    if camera.masks:
+        return None
+    from surveil.capture.packets import PacketRing
+
+    return PacketRing() if detail is None else detail.ring
 
 
 def masked(camera: Camera, source: FrameSource) -> FrameSource:
@@ -137,7 +162,7 @@ def detail(name: str, camera: Camera, clock: Clock) -> DetailStream | None:
     return DetailStream(name, lambda _stop: DetailSource(address, clock), clock)
 
 
-def _decoding(name: str, metrics: Metrics) -> Decoding:
+def _decoding(name: str, metrics: Metrics, ring: PacketRing | None) -> Decoding:
     from surveil.capture.acceleration import Hardware, found
     from surveil.capture.decoding import Decoding
 
@@ -145,12 +170,17 @@ def _decoding(name: str, metrics: Metrics) -> Decoding:
         metrics.count("frames_damaged", name)
         _fold.warn(f"camera={name} a damaged picture was left out")
 
+    def cut() -> None:
+        _fold.warn(f"camera={name} no key picture for too long: clips lack the rest up to the next one")
+
     device = found().device
     hardware = None if device is None else Hardware(name, device)
-    return Decoding(hardware, damaged, lambda seconds: metrics.spend("decode_seconds", name, seconds))
+    return Decoding(hardware, damaged, lambda seconds: metrics.spend("decode_seconds", name, seconds), ring, cut)
 
 
-def _source(name: str, camera: Camera, input_size: tuple[int, int], clock: Clock, decoding: Decoding) -> SourceMaker:
+def _source(
+    name: str, camera: Camera, input_size: tuple[int, int], clock: Clock, decoding: Decoding
+) -> Callable[[threading.Event], FrameSource]:
     if "://" not in camera.source:
         from surveil.capture.video_file import Pace, VideoFile
 

@@ -33,3 +33,8 @@ def utc_text(wall: float) -> str:
     """Return UNIX seconds as `2026-11-22T21:04:11.120Z` (RFC 3339, milliseconds)."""
     moment = datetime.fromtimestamp(round(wall, 3), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc_seconds(text: str) -> float:
+    """Return what `utc_text` wrote as UNIX seconds. Raises ValueError."""
+    return datetime.fromisoformat(text).timestamp()

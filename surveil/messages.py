@@ -275,13 +275,15 @@ class Decision:
     """What trigger decided at one moment: an alert to send, a question to ask, or both.
 
     `captured_at` is the monotonic capture of the frame that caused it; None where time alone did.
-    `picture` makes the full picture that becomes the incident's snapshot, when it changed.
+    `picture` makes the full picture that becomes the incident's snapshot, when it changed; `clip` is where its video
+    lies below the storage path, once there is one.
     """
 
     alert: Alert | None = None
     request: AssessmentRequest | None = None
     captured_at: float | None = None
     picture: Picture | None = None
+    clip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

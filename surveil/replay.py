@@ -90,12 +90,15 @@ class _Decisions:
         self.policy = policy
         self._oracle = oracle
         self._envelope = envelope
+        self._seq = 0
 
     def told(self, decisions: list[Decision], now: Moment) -> Iterator[AlertMessage]:
         """Yield the messages that follow from `decisions`, and from the answers to them."""
         for decision in decisions:
             if decision.alert is not None:
-                yield self._envelope.message(decision.alert, None, None if decision.captured_at is None else 0)
+                self._seq += 1
+                latency = None if decision.captured_at is None else 0
+                yield self._envelope.message(decision.alert, self._seq, capture_to_publish_ms=latency)
         for decision in decisions:
             if decision.request is not None:
                 yield from self.told(self.policy.assessed(self._oracle.ask(decision.request), now), now)

@@ -24,22 +24,34 @@ from surveil.channels import Channel, FrameQueue
 from surveil.clock import Clock, SystemClock, utc_text
 from surveil.config import Config
 from surveil.deliver import embedded
-from surveil.deliver.delivery import Delivery
+from surveil.deliver.delivery import Delivery, Shelves
 from surveil.deliver.mqtt import MqttLink
 from surveil.deliver.outbox import Outbox
-from surveil.deliver.wire import SCHEMA, Envelope
+from surveil.deliver.wire import SCHEMA, Envelope, restored
 from surveil.detect.detection import DetectionStage, Tracking
 from surveil.interfaces import AlertSink, StorageError
 from surveil.logs import Fold
-from surveil.messages import Assessment, CameraStatus, Decision, Frame, Observation
+from surveil.messages import (
+    Alert,
+    Assessment,
+    AssessmentRequest,
+    CameraStatus,
+    Decision,
+    Frame,
+    Observation,
+)
 from surveil.metrics import Metrics
 from surveil.overload import Overload
 from surveil.stats import Stats
 from surveil.status import LIVE, StatusBoard
+from surveil.store.database import Database
 from surveil.store.evidence import EvidenceFolder
 from surveil.store.habits import HabitsFile
+from surveil.store.ledger import AlertLedger, LeftOpen
+from surveil.store.questions import QuestionBook
 from surveil.trigger.identity import random_entropy
 from surveil.trigger.incidents import Moment
+from surveil.trigger.lane import RESTART_SECONDS
 from surveil.trigger.policy import Policy
 
 _log = logging.getLogger(__name__)
@@ -121,6 +133,8 @@ class Service:
             evidence.prepare()
         except OSError as error:
             raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
+        self._database = Database(Path(config.storage.path))
+        self._database.open()
         build.passwords(config)
         broker = build.broker(config)
         self._embedded = embedded.EmbeddedBroker(config.mqtt.port) if config.mqtt.embedded else None
@@ -138,14 +152,18 @@ class Service:
         self._assessment = (
             AssessmentStage(assessor, queue, self._from_assessment, metrics, clock) if assessor is not None else None
         )
-        outbox = Outbox()
-        self._link = MqttLink(broker, outbox, clock)
-        self._delivery = Delivery(Envelope(config), evidence, outbox, self._link.wake, metrics, clock)
+        self._ledger = AlertLedger(self._database, clock.wall)
+        self._questions = QuestionBook(self._ledger, evidence)
+        self._outbox = outbox = Outbox(self._ledger, clock)
+        outbox.open()
+        self._link = MqttLink(broker, outbox, clock, evidence.read)
+        shelves = Shelves(outbox, evidence, self._questions)
+        self._delivery = Delivery(Envelope(config), shelves, self._link.wake, metrics, clock)
         self._sink: AlertSink = self._delivery
         self._stats = Stats(
             metrics,
             queue=lambda: len(queue),
-            outbox=lambda: {"waiting": len(outbox), "lost": outbox.lost, "refused": outbox.refused},
+            outbox=lambda: {"waiting": len(outbox), "lost": outbox.lost, "dead": outbox.dead},
             assessor=self._assessor_state,
         )
         self._overload = Overload(metrics)
@@ -187,6 +205,7 @@ class Service:
             _Chore(WATCHDOG_SECONDS, self._feed_watchdog),
             _Chore(HABITS_SECONDS, self._keep_habits),
         ]
+        self._resume()
         while not self._signals:
             self._take(self._inbox.get(TICK_SECONDS / 2))
             now = self._clock.monotonic()
@@ -226,9 +245,10 @@ class Service:
             self._board.read(CameraStatus(grabber.camera, "offline", self._clock.wall(), "surveil stopped"))
             self._retain_status(grabber.camera)
         if not self._link.stop(deadline.left(2.0), clean):
-            _log.error("the broker did not take everything in time: %d messages are lost", self._link.waiting)
+            _log.warning("%d messages wait on disk for the broker and the next start", self._link.waiting)
         if self._embedded is not None and not self._embedded.stop(deadline.left(2.0)):
             _log.warning("the built-in broker did not stop in time")
+        self._database.close()
         _log.info("stopped")
 
     # The threads' ways in.
@@ -236,7 +256,7 @@ class Service:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         if self._signals > 1:
-            os.write(2, b"stopped at once; what was not delivered is lost\n")
+            os.write(2, b"stopped at once; what was decided in the last moments may be lost\n")
             os._exit(1)
         os.write(2, b"stopping; a second signal ends it at once\n")
 
@@ -292,8 +312,34 @@ class Service:
         # A question may end at once, in a message that comes after those of this moment.
         for decision in decisions:
             if decision.request is not None and self._assessment is not None:
+                if decision.request.within_budget:
+                    self._sink.deliver(Decision(request=decision.request))
                 for ended in self._assessment.submit(decision.request):
                     self._take(ended)
+
+    def _resume(self) -> None:
+        """Bring what the last run left open to its end, and let what begins soon go on with what it ended."""
+        now = self._now()
+        try:
+            left = self._ledger.left_open(now.wall - RESTART_SECONDS)
+        except StorageError as error:
+            _log.error("what the last run left open stays so: %s", error)
+            return
+        for incident in left:
+            try:
+                told = restored(incident.payload)
+                if told.phase != "end" or told.end_reason == "restart":
+                    self._act(self._policy.resume(told, self._asked_again(told, incident), now))
+            except (StorageError, ValueError) as error:
+                _log.error("an incident of the last run cannot be ended: %s", error)
+
+    def _asked_again(self, told: Alert, left: LeftOpen) -> AssessmentRequest | None:
+        """Return what the VLM was asked about an incident, where its answer can still come in time."""
+        if told.assessment.state != "pending" or self._assessment is None or left.question is None:
+            return None
+        if left.answer_by is None or left.answer_by <= self._clock.wall():
+            return None
+        return self._questions.again(told.id, left.question, left.answer_by, self._clock)
 
     def _tick(self, _now: float) -> None:
         if not self._ready:

@@ -13,7 +13,7 @@ import surveil
 
 PACKAGE = Path(surveil.__file__).parent
 VOCABULARY = {
-    "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction",
+    "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction", "outgoing",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store", "demo"}
 GLUE = {
@@ -40,9 +40,11 @@ ADAPTERS = {
     "av": {
         "render.py",
         "capture/acceleration.py",
+        "capture/clip.py",
         "capture/damage.py",
         "capture/decoding.py",
         "capture/detail.py",
+        "capture/mp4.py",
         "capture/rtsp.py",
         "capture/samples.py",
         "capture/test_card.py",
@@ -71,12 +73,13 @@ ADAPTERS = {
     "openvino": {"detect/openvino.py"},
     "pynvml": {"assess/gpu.py"},
     "amqtt": {"deliver/embedded.py"},
-    "paho": {"deliver/mqtt.py", "demo/subscriber.py"},
+    "paho": {"deliver/broker.py", "deliver/mqtt.py", "demo/subscriber.py"},
     "cv2": {
         "analyze.py",
         "assess/marks.py",
         "assess/openai.py",
         "capture/masks.py",
+        "store/questions.py",
         "trigger/background.py",
         "trigger/keyframes.py",
         "trigger/outline.py",

@@ -9,7 +9,7 @@ from surveil.stats import Stats
 
 def test_rates_are_since_the_last_look_and_assessments_add_up() -> None:
     metrics = Metrics()
-    stats = Stats(metrics, queue=lambda: 3, outbox=lambda: {"waiting": 7, "lost": 1, "refused": 2})
+    stats = Stats(metrics, queue=lambda: 3, outbox=lambda: {"waiting": 7, "lost": 1, "dead": 2})
     cameras = {"front": CameraStatus("front", "online", 0.0)}
     stats.payload(cameras, now=100.0)
     metrics.count("frames", "front", by=150)
@@ -26,7 +26,7 @@ def test_rates_are_since_the_last_look_and_assessments_add_up() -> None:
     }  # fmt: skip
     assert stats.fps("front") == (15.0, 14.0)
     assert told["assessments"] == {"done": 1, "failed": 1, "expired": 0, "shed": 1, "pending": 2}
-    assert (told["queue"], told["outbox"], told["lost"], told["refused"]) == (3, 7, 1, 2)
+    assert (told["queue"], told["outbox"], told["lost"], told["dead"]) == (3, 7, 1, 2)
     assert told["latency_s"]["capture_to_detect"]["p50"] == 0.02
     assert told["latency_s"]["assessment"] is None
     assert told["assessor"] is None

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
-from training import shards, small_qwen
+from training import shards, small_qwen, windows
 from training.checkpoint import Run, beside
 from training.lessons import Batch, Lessons, Plan, Teacher
 from training.measuring import measured
@@ -44,6 +44,7 @@ def train(folder: Path, steps: int, tokens: int, eyes_shut: bool) -> None:
     processor = AutoProcessor.from_pretrained(folder / "qwen" / "start")
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
     model.model.visual.requires_grad_(not eyes_shut)
+    windows.together(model.model.visual)
     run = Run(folder / "qwen" / "whole.pt", model, _LEARNING_RATE, steps)
     lessons = Lessons(folder / "sets", processor, Plan(tokens, run.step, int(_SHORT_SHARE * steps)))
     loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=beside))

@@ -265,7 +265,8 @@ class Config(Strict):
 
     def local_zone(self, camera: str) -> str:
         """Return the IANA name of a camera's time zone: its own, the node's, or the host's."""
-        return self.cameras[camera].timezone or self.timezone or host_zone()
+        known = self.cameras.get(camera)
+        return (known.timezone if known else None) or self.timezone or host_zone()
 
 
 def host_zone() -> str:

@@ -11,25 +11,34 @@ import logging
 import os
 import select
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from surveil.backoff import Backoff
 from surveil.clock import Clock
+from surveil.deliver.broker import CONNECT_SECONDS, Broker, refusal
 from surveil.deliver.outbox import Outbox
 from surveil.interfaces import BrokerError
+from surveil.logs import Fold
+from surveil.outgoing import Outgoing
 
 _log = logging.getLogger(__name__)
-CONNECT_SECONDS = 5.0
-KEEP_ALIVE_SECONDS = 30
 GOODBYE_SECONDS = 1.0
 IN_FLIGHT = 20
 PICTURE_SECONDS = 86_400
+PATIENCE_SECONDS = 15.0
+"""A message that is not acknowledged within this time is looked into."""
+SETTLE_SECONDS = 0.5
+"""How often what has arrived is noted on disk; a crash before that sends it again."""
+HEARD_BYTES = 4096
+"""A command is short: what is longer is none."""
+_FOR_GOOD = frozenset({"Packet too large", "Topic name invalid", "Payload format invalid"})
+"""Refusals that another try changes nothing about."""
 _HEADER_BYTES = 1024  # more than topic and properties of a packet need
 _SETTLED_SECONDS = 5.0
 """A connection that holds for so long is no longer an attempt; one that breaks sooner may be a loop."""
@@ -38,24 +47,6 @@ _UNKNOWN_PROTOCOL = frozenset({"Unsupported protocol version", "Protocol error"}
 """How a broker says that it does not know our MQTT; older ones just hang up."""
 _REPEAT_SECONDS = 60.0
 """A broker that stays away is told of again this often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the broker is and who we are to it."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None
-    client_id: str
-    root: str
-    version: Literal["auto", "5", "3.1.1"] = "auto"
-
-    @property
-    def place(self) -> str:
-        """Host and port, for people."""
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +59,46 @@ class _Packet:
     expiry: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What is listened to: topics with wildcards, whole, and who is told of each message: topic, payload, retained."""
+
+    topics: Collection[str]
+    tell: Callable[[str, bytes, bool], None]
+
+
+DEAF = Hearing((), lambda _topic, _payload, _retained: None)
+
+
 class MqttLink:
     """Sends the outbox and the retained topics. `run` is the retry policy, `run_once` one connection."""
 
-    def __init__(self, broker: Broker, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        outbox: Outbox,
+        clock: Clock,
+        picture: Callable[[str], bytes],
+        keep_seconds: int | None = None,
+        hearing: Hearing = DEAF,
+    ) -> None:
+        """Only store.
+
+        Args:
+            broker: where it is, and who we are.
+            outbox: what is to be sent.
+            clock: monotonic.
+            picture: reads a snapshot of the storage path; raises OSError.
+            keep_seconds: after so long the broker may throw an alert away that a subscriber has not fetched.
+            hearing: what is listened to.
+        """
         self.connected = False
+        self._picture = picture
+        self._keep_seconds = keep_seconds
+        self._hearing = hearing
+        self._fold = Fold(_log)
+        self._settled_at = 0.0
+        self._probed = False
         self._broker = broker
         self._outbox = outbox
         self._clock = clock
@@ -152,6 +178,7 @@ class MqttLink:
             finally:
                 self.connected = False
                 self._outbox.put_back()
+                self._outbox.settle()
             if not self._stop.is_set():
                 self._stop.wait(self._backoff.next())
 
@@ -163,6 +190,8 @@ class MqttLink:
             began = self._clock.monotonic()
             _log.info("broker %s is connected, in MQTT %s", self._broker.place, self._spoken)
             self._publish(client, _Packet("status", b"online", 1, retain=True))
+            self._listen(client)
+            self._probed = False
             with self._lock:
                 self._unsent = dict(self._retained)
                 self._passing = None
@@ -171,6 +200,8 @@ class MqttLink:
                 self._next_protocol = paho.MQTTv5  # a broker that comes back may be a newer one
             while not self._stop.is_set() or self._flushing():
                 self._send(client)
+                self._look_into_overdue(client)
+                self._settle()
                 if self._clock.monotonic() - began > _SETTLED_SECONDS:
                     self._complaint = ("", -_REPEAT_SECONDS)
                     self._backoff.reset()
@@ -194,21 +225,13 @@ class MqttLink:
             raise
 
     def _connect(self) -> paho.Client:
-        broker = self._broker
         self._protocol = self._next_protocol
-        client = paho.Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=self._protocol)
-        client.connect_timeout = CONNECT_SECONDS
+        client = self._broker.client(self._protocol)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password)
-        client.will_set(f"{broker.root}/status", b"offline", qos=1, retain=True)
-        try:
-            client.connect(broker.host, broker.port, keepalive=KEEP_ALIVE_SECONDS)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise BrokerError(f"broker {broker.place} cannot be reached: {why.lower()}") from None
+        client.on_message = self._on_message
+        self._broker.connect(client)
         return client
 
     def _await_greeting(self, client: paho.Client) -> None:
@@ -222,8 +245,7 @@ class MqttLink:
                 raise BrokerError(f"broker {self._broker.place} does not answer as an MQTT {self._spoken} broker")
             self._step(client, 0.2)
         if self._greeting.is_failure:
-            who = f" the user {self._broker.username}" if self._broker.username else ""
-            raise BrokerError(f"broker {self._broker.place} refuses{who}: {str(self._greeting).lower()}")
+            raise BrokerError(refusal(self._broker, self._greeting))
 
     @property
     def _spoken(self) -> str:
@@ -248,9 +270,22 @@ class MqttLink:
             if arrived is not None:
                 _log.debug("%s acknowledged", arrived.label)
             return
-        refused = self._outbox.refuse(packet)
-        if refused is not None:
-            _log.error("%s was refused by the broker: %s", refused.label, str(reason).lower())
+        said = str(reason)
+        self._outbox.refuse(packet, f"refused by the broker: {said.lower()}", said in _FOR_GOOD)
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        try:
+            if len(message.payload) > HEARD_BYTES:
+                raise ValueError(f"it has {len(message.payload)} bytes")
+            self._hearing.tell(message.topic, message.payload, message.retain)
+        except ValueError as error:
+            self._fold.warn(f"a message to {message.topic[:200]!r} was not understood, and changes nothing: {error}")
+        except Exception:  # noqa: BLE001 - whatever somebody sends must not end the connection
+            _log.exception("a fault over a message to %r", message.topic[:200])
+
+    def _listen(self, client: paho.Client) -> None:
+        for topic in self._hearing.topics:
+            client.subscribe(topic, 1)
 
     def _send(self, client: paho.Client) -> None:
         while len(self._unacknowledged) < self._window and (unsent := self._next_unsent()) is not None:
@@ -260,18 +295,50 @@ class MqttLink:
             passing, self._passing = self._passing, None
         if passing is not None:
             self._publish(client, _Packet(*passing, qos=0, retain=False))
-        while len(self._unacknowledged) < self._window and (head := self._outbox.head()) is not None:
-            outgoing, picture = head
-            if len(outgoing.payload) > self._max_packet - _HEADER_BYTES:
-                _log.error("%s is larger than the broker takes (%d bytes)", outgoing.label, self._max_packet)
-                self._outbox.refuse_head()
-                continue
-            if picture is not None and len(picture) < self._max_packet - _HEADER_BYTES:
-                topic = f"{outgoing.camera}/snapshot"
-                self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
-            alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json")
-            self._outbox.sent(self._publish(client, alert), picture)
-            _log.debug("%s sent", outgoing.label)
+        while len(self._unacknowledged) < self._window and (outgoing := self._outbox.head()) is not None:
+            self._send_alert(client, outgoing)
+
+    def _send_alert(self, client: paho.Client, outgoing: Outgoing) -> None:
+        most = self._max_packet - _HEADER_BYTES
+        if len(outgoing.payload) > most:
+            self._outbox.refuse_unsent(outgoing, f"it is larger than the broker takes ({self._max_packet} bytes)")
+            return
+        picture = self._pictured(outgoing)
+        if picture is not None and len(picture) < most:
+            topic = f"{outgoing.camera}/snapshot"
+            self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
+        alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json", self._keep_seconds)
+        self._outbox.sent(self._publish(client, alert), outgoing)
+        _log.debug("%s sent", outgoing.label)
+
+    def _pictured(self, outgoing: Outgoing) -> bytes | None:
+        if outgoing.picture is None:
+            return outgoing.jpeg
+        try:
+            return self._picture(outgoing.picture)
+        except OSError as error:
+            self._fold.warn(f"{outgoing.label} its picture cannot be read: {error.strerror}")
+            return None
+
+    def _look_into_overdue(self, client: paho.Client) -> None:
+        """Where messages are not acknowledged, see whether anything is; else a new connection must bring it out."""
+        if not self._probed and self._outbox.overdue(PATIENCE_SECONDS / 2, strike=False):
+            self._probed = True
+            self._publish(client, _Packet("status", b"online", 1, retain=True))
+        if self._outbox.overdue(PATIENCE_SECONDS, strike=True):
+            raise BrokerError(f"broker {self._broker.place} does not acknowledge what it gets")
+
+    def _settle(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._settled_at >= SETTLE_SECONDS:
+            self._settled_at = now
+            self._outbox.settle()
+
+    def tell_again(self) -> None:
+        """Send all retained topics again: whoever listens has forgotten them."""
+        with self._lock:
+            self._unsent = dict(self._retained)
+        self.wake()
 
     def _next_unsent(self) -> tuple[str, tuple[bytes, int]] | None:
         with self._lock:

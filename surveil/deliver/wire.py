@@ -6,9 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from surveil.clock import utc_text
+from surveil.clock import utc_seconds, utc_text
 from surveil.config import Config
-from surveil.messages import Alert, AssessmentState, EndReason, Flag, Kind, Phase, Subject, Verdict
+from surveil.messages import (
+    Alert,
+    Answer,
+    Assessment,
+    AssessmentState,
+    EndReason,
+    Flag,
+    Kind,
+    Level,
+    Phase,
+    Risk,
+    Subject,
+    Verdict,
+)
 
 SCHEMA = "surveil.alert/1"
 LevelName = Literal["none", "low", "medium", "high", "critical"]
@@ -106,21 +119,26 @@ class AlertMessage(_Wire):
 
 
 class Envelope:
-    """Makes messages of alerts: adds what only the node knows, and numbers them without a gap."""
+    """Makes messages of alerts: adds what only the node knows. Any thread."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._seq = 0
 
-    def message(self, alert: Alert, snapshot: str | None, capture_to_publish_ms: int | None) -> AlertMessage:
-        """Return the numbered message for `alert`; its picture lies at `snapshot` below the storage path."""
-        self._seq += 1
-        camera = self._config.cameras[alert.camera]
+    def message(
+        self,
+        alert: Alert,
+        seq: int,
+        snapshot: str | None = None,
+        clip: str | None = None,
+        capture_to_publish_ms: int | None = None,
+    ) -> AlertMessage:
+        """Return the message for `alert`; picture and video lie at `snapshot` and `clip` below the storage path."""
+        camera = self._config.cameras.get(alert.camera)  # None: left the config while its incident was open
         return AlertMessage(
             schema=SCHEMA,
             id=alert.id,
             rev=alert.rev,
-            seq=self._seq,
+            seq=seq,
             phase=alert.phase,
             changed=alert.changed,
             notify=alert.notify,
@@ -129,8 +147,8 @@ class Envelope:
             suppressed=alert.suppressed,
             node=self._config.node,
             camera=alert.camera,
-            name=camera.name or self._config.name,
-            labels={**self._config.labels, **camera.labels},
+            name=(camera.name if camera else None) or self._config.name,
+            labels={**self._config.labels, **(camera.labels if camera else {})},
             tz=self._config.local_zone(alert.camera),
             kind=alert.kind,
             rules=alert.rules,
@@ -147,11 +165,55 @@ class Envelope:
             assessment=_assessment(alert),
             objects=tuple(_object(subject) for subject in alert.subjects),
             snapshot=snapshot,
-            clip=None,
+            clip=clip,
             snapshot_url=None,
             clip_url=None,
             latency_ms=WireLatency(capture_to_publish=capture_to_publish_ms),
         )
+
+
+def restored(payload: bytes) -> Alert:
+    """Return the alert that a stored message tells of. Raises ValueError for what is no alert message."""
+    message = AlertMessage.model_validate_json(payload)
+    told = message.assessment
+    answer = None
+    if told.model is not None:
+        answer = Answer(
+            score=message.risk.score,
+            verdict=told.verdict or "unclear",
+            summary=told.summary or "",
+            activity=told.activity or "",
+            evidence=told.evidence,
+            recommended_action=told.recommended_action or "",
+            scene_text=told.scene_text or "",
+            confidence=told.confidence or 0.0,
+            model=told.model,
+            flags=told.flags,
+        )
+    assessment = Assessment(message.id, message.camera, told.state, answer, told.latency_ms, told.error)
+    risk = message.risk
+    return Alert(
+        id=message.id,
+        rev=message.rev,
+        phase=message.phase,
+        changed=message.changed,
+        notify=message.notify,
+        camera=message.camera,
+        kind=message.kind,
+        rules=message.rules,
+        reason=message.reason,
+        started=utc_seconds(message.started),
+        updated=utc_seconds(message.updated),
+        ended=None if message.ended is None else utc_seconds(message.ended),
+        risk=Risk(Level[risk.level], risk.score, risk.source, Level[risk.floor]),
+        assessment=assessment,
+        subjects=tuple(
+            Subject(one.track, one.label, one.confidence, one.box, one.dwell_s, one.zones) for one in message.objects
+        ),
+        end_reason=message.end_reason,
+        previous=message.previous,
+        suppressed=message.suppressed,
+    )
 
 
 def alert_schema() -> dict[str, Any]:

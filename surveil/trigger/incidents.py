@@ -80,6 +80,27 @@ class Incident:
         self._changed: dict[str, None] = {}
         self._told_slow_at = began.at
         self._pictured_at: float | None = None
+        self._reason: str | None = None
+
+    @classmethod
+    def restored(cls, told: Alert, now: Moment, notify_at: Level) -> Incident:
+        """Return an incident as its last message tells of it, which a restart has ended; it gets no more findings."""
+        ago = max(0.0, now.wall - told.updated)
+        incident = cls(told.id, told.camera, Moment(now.at - ago, told.started), notify_at)
+        incident.last_finding = Moment(now.at - ago, told.updated if told.ended is None else told.ended)
+        incident.rev = told.rev
+        incident.assessment = told.assessment
+        incident.end_reason = "restart"
+        incident._previous, incident._suppressed = told.previous, told.suppressed
+        incident._kinds = {told.kind}
+        incident._rules = dict.fromkeys(told.rules, "")
+        incident._reason = told.reason
+        incident._floor = told.risk.floor
+        incident._raised = told.risk.score if told.risk.source == "vlm" else None
+        incident._subjects = {subject.track: subject for subject in told.subjects}
+        incident._notified = told.risk.level if told.risk.level >= notify_at else None
+        incident._told_unanswered = told.assessment.state in _NO_ANSWER
+        return incident
 
     @property
     def floor(self) -> Level:
@@ -238,7 +259,7 @@ class Incident:
             camera=self.camera,
             kind=next((kind for kind in _KINDS if kind in self._kinds), "object"),
             rules=self.rules,
-            reason="; ".join(self.reasons),
+            reason="; ".join(self.reasons) if self._reason is None else self._reason,
             started=self.began.wall,
             updated=now.wall,
             ended=ended,

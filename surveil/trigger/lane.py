@@ -24,8 +24,11 @@ from surveil.trigger.identity import Entropy, ulid
 from surveil.trigger.incidents import SETTLE_SECONDS, Incident, Moment
 
 END_GRACE_SECONDS = 15.0
+RESTART_SECONDS = 120.0
+"""An incident that begins so soon after a restart goes on with the one that it cut off (CONTRACT section 4)."""
 _MAX_CLOSING = 100
 _NEVER = "no answer before the incident's end"
+_CUT = "the daemon ended before the answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,22 @@ class Lane:
         self._entropy = entropy
         self._open: Incident | None = None
         self._closing: deque[Incident] = deque()
+        self._before: Incident | None = None
+
+    def resume(self, incident: Incident, request: AssessmentRequest | None, now: Moment) -> list[Decision]:
+        """Bring an incident to its end that the last run could not: with the answer to `request`, or without one."""
+        self.follow(incident)
+        self._closing.append(incident)
+        if incident.awaits and request is not None:
+            incident.ask(now.at)
+            return [Decision(request=request)]
+        if incident.awaits:
+            incident.give_up("expired", _CUT)
+        return self._finish(incident, now)
+
+    def follow(self, incident: Incident) -> None:
+        """Let the next incident name this one, which a restart has ended, if it comes soon."""
+        self._before = incident
 
     def found(
         self, findings: Sequence[Finding], subjects: Sequence[Subject], seen: Observation | None, now: Moment
@@ -88,7 +107,7 @@ class Lane:
         elif incident is None:
             if not self._cooldowns.let_begin(findings, now.at):
                 return []
-            incident = self._begin(now, previous=None)
+            incident = self._begin(now, previous=self._cut_off(now))
         self._open = incident
         incident.add(findings, subjects, seen, now)
         if seen is None and incident.rev == 0 and incident.assessment.state == "pending":
@@ -124,6 +143,10 @@ class Lane:
                 incident.give_up("failed", error)
             decisions += self._finish(incident, now)
         return decisions
+
+    def _cut_off(self, now: Moment) -> Incident | None:
+        before, self._before = self._before, None
+        return before if before is not None and now.at - before.last_finding.at < RESTART_SECONDS else None
 
     def _begin(self, now: Moment, previous: Incident | None) -> Incident:
         terms = self._terms

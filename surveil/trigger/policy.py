@@ -8,12 +8,22 @@ from dataclasses import replace
 
 from surveil.config import Camera, Config
 from surveil.config.rules import LeftObjectSettings, RemovedObjectSettings, TamperSettings
-from surveil.messages import Assessment, Decision, EndReason, Finding, Level, Observation, Subject
+from surveil.messages import (
+    Alert,
+    Assessment,
+    AssessmentRequest,
+    Decision,
+    EndReason,
+    Finding,
+    Level,
+    Observation,
+    Subject,
+)
 from surveil.trigger.background import BackgroundModel
 from surveil.trigger.cooldown import Cooldowns
 from surveil.trigger.habits import Habits
 from surveil.trigger.identity import Entropy
-from surveil.trigger.incidents import Moment
+from surveil.trigger.incidents import Incident, Moment
 from surveil.trigger.lane import Budget, Lane, Terms
 from surveil.trigger.rules import Armed, Ground, armed
 from surveil.trigger.scene import SceneWatch
@@ -52,6 +62,7 @@ class CameraPolicy:
         self.ground = ground
         self.watcher: Watcher | None = None
         self._rules = list(rules)
+        self._terms = terms
         budget = Budget(terms.per_minute)
         self._lanes = {
             own: Lane(
@@ -120,6 +131,20 @@ class CameraPolicy:
         """End whatever is open, now: the daemon stops."""
         return [decision for lane in self._lanes.values() for decision in lane.end(reason, error, now)]
 
+    def resume(self, told: Alert, request: AssessmentRequest | None, now: Moment) -> list[Decision]:
+        """Take up an incident where the last run left it; `request` asks the VLM again, where there is time."""
+        lane = self._lanes[self._is_health(told)]
+        incident = Incident.restored(told, now, self._terms.notify_at)
+        if told.phase == "end":
+            lane.follow(incident)
+            return []
+        return lane.resume(incident, request, now)
+
+    def _is_health(self, told: Alert) -> bool:
+        """Return whether an incident is of camera health, which has a lane of its own."""
+        own = {armed.title for armed in self._rules if armed.own_lane}
+        return told.kind == "anomaly" and bool(own & set(told.rules))
+
     def _learn(self, observation: Observation) -> None:
         ground, frame = self.ground, observation.frame
         ground.book.update(observation)
@@ -173,6 +198,18 @@ class Policy:
     def assessed(self, assessment: Assessment, now: Moment) -> list[Decision]:
         """Take in how a request ended."""
         return self.cameras[assessment.camera].assessed(assessment, now)
+
+    def resume(self, told: Alert, request: AssessmentRequest | None, now: Moment) -> list[Decision]:
+        """Take up an incident where the last run left it; that of a camera which is no more just ends."""
+        camera = self.cameras.get(told.camera)
+        if camera is not None:
+            return camera.resume(told, request, now)
+        if told.phase == "end":
+            return []
+        incident = Incident.restored(told, now, Level.critical)
+        if incident.awaits:
+            incident.give_up("expired", "the daemon ended before the answer")
+        return [Decision(incident.tell("end", now))]
 
     def tick(self, now: Moment) -> list[Decision]:
         """Let time pass for every camera."""

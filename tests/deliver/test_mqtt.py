@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from surveil.clock import SystemClock
+from surveil.deliver.broker import Broker
 from surveil.deliver.embedded import EmbeddedBroker
-from surveil.deliver.mqtt import Broker, MqttLink
-from surveil.deliver.outbox import Outbox, Outgoing
+from surveil.deliver.mqtt import Hearing, MqttLink
+from surveil.deliver.outbox import Outbox
+from tests.deliver.boxes import boxed, draft
 from tests.real.components import Subscriber, free_port, mosquitto, wait_for
 
 Subscribe = Callable[..., Subscriber]
@@ -33,21 +36,30 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def linked(
-    port: int, user: str | None = None, password: str | None = None, version: Version = "auto"
+    port: int,
+    user: str | None = None,
+    password: str | None = None,
+    version: Version = "auto",
+    topics: tuple[str, ...] = (),
+    tell: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None,
 ) -> Iterator[tuple[MqttLink, Outbox]]:
-    outbox = Outbox()
     broker = Broker("127.0.0.1", port, user, password, "surveil-box", "surveil/box", version)
-    link = MqttLink(broker, outbox, SystemClock())
-    link.start()
-    try:
-        yield link, outbox
-    finally:
-        link.stop(3.0)
+    with tempfile.TemporaryDirectory() as folder, boxed(Path(folder)) as outbox:
+        link = MqttLink(broker, outbox, SystemClock(), _no_picture, hearing=Hearing(topics, tell))
+        link.start()
+        try:
+            yield link, outbox
+        finally:
+            link.stop(3.0)
+
+
+def _no_picture(_name: str) -> bytes:
+    raise FileNotFoundError
 
 
 def send(link: MqttLink, outbox: Outbox, *numbers: int, picture: bytes | None = None) -> None:
     for number in numbers:
-        outbox.append(Outgoing(f"alert={number}", "front/alert", str(number).encode(), "front", picture))
+        outbox.append([draft(number, jpeg=picture)])
     link.wake()
 
 
@@ -106,7 +118,7 @@ def test_a_broker_killed_in_the_middle_loses_nothing(tmp_path: Path, subscribe: 
         left = len(outbox)
         with mosquitto(tmp_path, port):
             wait_for(lambda: not len(outbox), 10, f"the {left} that were left are acknowledged")
-    assert (outbox.lost, outbox.refused) == (0, 0)
+    assert (outbox.lost, outbox.dead) == (0, 0)
 
 
 def test_what_the_access_list_forbids_is_refused_and_the_rest_passes(
@@ -117,12 +129,12 @@ def test_what_the_access_list_forbids_is_refused_and_the_rest_passes(
     with mosquitto(tmp_path, port, f"acl_file {tmp_path / 'acl'}"), linked(port) as (link, outbox):
         subscriber = subscribe(port)
         wait_for(lambda: link.connected, 10, "connected")
-        outbox.append(Outgoing("alert=forbidden", "back/alert", b"forbidden", "back"))
+        outbox.append([draft("forbidden", "back")])
         send(link, outbox, 1, 2)
         wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"2"], 10, "the allowed ones")
-        wait_for(lambda: not len(outbox), 5, "nothing waits")
-    assert outbox.refused == 1
-    assert "alert=forbidden was refused by the broker: not authorized" in caplog.text
+        wait_for(lambda: not len(outbox), 20, "nothing waits")
+    assert outbox.dead == 1
+    assert "is a dead letter (surveil alerts resend): refused by the broker: not authorized" in caplog.text
 
 
 def test_a_picture_above_the_brokers_limit_is_left_out_and_the_alert_goes(tmp_path: Path, subscribe: Subscribe) -> None:
@@ -142,12 +154,12 @@ def test_an_alert_above_the_brokers_limit_does_not_hold_up_the_others(
     with mosquitto(tmp_path, port, "max_packet_size 3000"), linked(port) as (link, outbox):
         subscriber = subscribe(port)
         wait_for(lambda: link.connected, 10, "connected")
-        outbox.append(Outgoing("alert=huge", "front/alert", bytes(5000), "front"))
+        outbox.append([draft("huge", payload=bytes(5000))])
         send(link, outbox, 1, 2)
         wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"2"], 10, "the others")
         assert link.connected
-    assert outbox.refused == 1
-    assert "alert=huge is larger than the broker takes (3000 bytes)" in caplog.text
+    assert outbox.dead == 1
+    assert "it is larger than the broker takes (3000 bytes)" in caplog.text
 
 
 def test_after_a_fault_the_broker_speaks_the_last_will(broker: int, subscribe: Subscribe) -> None:
@@ -211,13 +223,7 @@ def test_what_is_no_broker_is_told_and_tried_again(greeting: bytes, caplog: pyte
 
 
 def test_a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_stop() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        link = MqttLink(
-            Broker("127.0.0.1", server.getsockname()[1], None, None, "surveil-box", "surveil/box"),
-            Outbox(),
-            SystemClock(),
-        )
-        link.start()
+    with socket.create_server(("127.0.0.1", 0)) as server, linked(server.getsockname()[1]) as (link, _outbox):
         time.sleep(0.3)
         began = time.monotonic()
         link.stop(1.0)

@@ -94,7 +94,7 @@ def test_what_is_learnt_is_what_the_model_will_say(processor: Any, model: Any, s
 
 
 def test_labels_lie_where_somebody_is() -> None:
-    from training.vision import KINDS, labels
+    from training.squares import KINDS, labels
 
     person = Seen(Thing("person", 1, 1, 0, 9, activity="running"), (0.5, 0.5, 0.6, 0.9), 1.0)
     whole = labels(Truth((person,), True, False), (448, 812), None)
