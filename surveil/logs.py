@@ -54,6 +54,13 @@ class Fold:
 
     def warn(self, text: str) -> None:
         """Count one event; log `text` with the count unless it was logged within the last second."""
+        self._tell(logging.WARNING, text)
+
+    def error(self, text: str) -> None:
+        """Do as `warn` does, for what is an error."""
+        self._tell(logging.ERROR, text)
+
+    def _tell(self, level: int, text: str) -> None:
         now = time.monotonic()
         with self._lock:
             held = self._held.get(text, 0) + 1
@@ -62,4 +69,4 @@ class Fold:
                 return
             self._held[text] = 0
             self._last[text] = now
-        self._log.warning("%s (%d times)" if held > 1 else "%s", *((text, held) if held > 1 else (text,)))
+        self._log.log(level, "%s (%d times)" if held > 1 else "%s", *((text, held) if held > 1 else (text,)))

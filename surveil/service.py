@@ -22,7 +22,9 @@ from surveil.assess.queue import UrgencyQueue
 from surveil.capture.grabber import Grabber
 from surveil.channels import Channel, FrameQueue
 from surveil.clock import Clock, SystemClock, utc_text
-from surveil.config import Config
+from surveil.commands import Command, FeedbackCommand, ModeCommand, ReplayCommand, SwitchCommand
+from surveil.config import Config, machine_name
+from surveil.control import Control, Ear, info, modes_of
 from surveil.deliver import embedded
 from surveil.deliver.delivery import Delivery, Shelves
 from surveil.deliver.mqtt import MqttLink
@@ -49,6 +51,8 @@ from surveil.store.evidence import EvidenceFolder
 from surveil.store.habits import HabitsFile
 from surveil.store.ledger import AlertLedger, LeftOpen
 from surveil.store.questions import QuestionBook
+from surveil.store.switches import SwitchTable
+from surveil.switches import Switches
 from surveil.trigger.identity import random_entropy
 from surveil.trigger.incidents import Moment
 from surveil.trigger.lane import RESTART_SECONDS
@@ -68,7 +72,7 @@ HUNG_SECONDS = 60.0
 STOP_SECONDS = 9.0
 """The whole shutdown; each step spends from what the ones before it left, and none can spend it all."""
 
-Inbox = Channel[Observation | Assessment | CameraStatus]
+Inbox = Channel[Observation | Assessment | CameraStatus | Command]
 
 
 @dataclass
@@ -106,6 +110,7 @@ class Service:
         self._metrics = Metrics()
         self._fold = Fold(_log)
         self._inbox: Inbox = Channel(256)
+        self._dark: frozenset[str] = frozenset()
         self._ready = False
         self._board = StatusBoard(config.cameras, self._clock)
 
@@ -156,7 +161,11 @@ class Service:
         self._questions = QuestionBook(self._ledger, evidence)
         self._outbox = outbox = Outbox(self._ledger, clock)
         outbox.open()
-        self._link = MqttLink(broker, outbox, clock, evidence.read)
+        machine = machine_name()
+        ear = Ear(config, machine, lambda command: self._inbox.put(command, timeout=0), metrics, broker.root)
+        self._link = MqttLink(broker, outbox, clock, evidence.read, hearing=ear.hearing())
+        switches = Switches(config.cameras, SwitchTable(self._database), clock)
+        self._control = Control(switches, self._policy, self._ledger, outbox, self._link, clock)
         shelves = Shelves(outbox, evidence, self._questions)
         self._delivery = Delivery(Envelope(config), shelves, self._link.wake, metrics, clock)
         self._sink: AlertSink = self._delivery
@@ -182,7 +191,9 @@ class Service:
         """Start every room, the last ones first, so that each finds the next one there."""
         if self._assessment is not None:
             self._assessment.start()
-        self._link.retain("info", self._info(), 1)
+        self._link.retain("info", info(self._config, machine_name(), _about()), 1)
+        self._control.begin(modes_of(self._config))
+        self._darken()
         self._link.start()
         self._delivery.start()
         self._detection.start()
@@ -261,6 +272,8 @@ class Service:
         os.write(2, b"stopping; a second signal ends it at once\n")
 
     def _on_frame(self, frame: Frame) -> None:
+        if frame.camera in self._dark:
+            return
         self._metrics.count("frames", frame.camera)
         self._frames.put(frame)
 
@@ -284,8 +297,11 @@ class Service:
     def _now(self) -> Moment:
         return Moment(self._clock.monotonic(), self._clock.wall())
 
-    def _take(self, item: Observation | Assessment | CameraStatus | None) -> None:
+    def _take(self, item: Observation | Assessment | CameraStatus | Command | None) -> None:
         match item:
+            case SwitchCommand() | ModeCommand() | FeedbackCommand() | ReplayCommand():
+                self._act(self._control.take(item))
+                self._darken()
             case Observation():
                 self._act(self._policy.observe(item))
                 camera = item.frame.camera
@@ -317,6 +333,14 @@ class Service:
                 for ended in self._assessment.submit(decision.request):
                     self._take(ended)
 
+    def _darken(self) -> None:
+        """See to it that cameras whose detection is switched off are not watched, and that their status says so."""
+        switches = self._control.switches
+        self._dark = frozenset(name for name in self._config.cameras if "detect" in switches.off(name))
+        self._board.switched_off(self._dark)
+        for camera in self._config.cameras:
+            self._retain_status(camera)
+
     def _resume(self) -> None:
         """Bring what the last run left open to its end, and let what begins soon go on with what it ended."""
         now = self._now()
@@ -344,6 +368,10 @@ class Service:
     def _tick(self, _now: float) -> None:
         if not self._ready:
             self._ready = self._tell_ready()
+        turned, decisions = self._control.tick()
+        self._act(decisions)
+        if turned:
+            self._darken()
         self._act(self._policy.tick(self._now()))
         for grabber in self._grabbers:
             self._take(grabber.check())
@@ -409,7 +437,7 @@ class Service:
             "dropped": self._metrics.counted("frames_dropped", camera),
             "detail": status.detail or (away or "" if live else ""),
             "pictures": "detail" if detail is not None and away is None else "source",
-            "off": [],
+            "off": self._control.switches.off(camera),
         }
         self._link.retain(f"{camera}/status", json.dumps(payload).encode(), 1)
 
@@ -418,17 +446,13 @@ class Service:
         make_source = build.source(name, camera, input_size, self._clock, self._metrics, detail)
         return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
 
-    def _info(self) -> bytes:
-        boot = Path("/proc/sys/kernel/random/boot_id")
-        return json.dumps(
-            {
-                "version": __version__,
-                "schemas": {"alert": SCHEMA},
-                "node": self._config.node,
-                "name": self._config.name,
-                "boot_id": boot.read_text(encoding="ascii").strip() if boot.exists() else None,
-                "cameras": {name: {"name": c.name, "labels": c.labels} for name, c in self._config.cameras.items()},
-                "license": "AGPL-3.0-or-later",
-                "source": "Free software: who runs this node owes you its source on request (AGPL, 13).",
-            }
-        ).encode()
+
+def _about() -> dict[str, Any]:
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return {
+        "version": __version__,
+        "schemas": {"alert": SCHEMA},
+        "boot_id": boot.read_text(encoding="ascii").strip() if boot.exists() else None,
+        "license": "AGPL-3.0-or-later",
+        "source": "Free software: who runs this node owes you its source on request (AGPL, 13).",
+    }

@@ -28,6 +28,7 @@ class StatusBoard:
         self._scenes: dict[str, Scene] = {}
         self._slow: dict[str, str] = {}
         self._told = dict(self._read)
+        self._off: frozenset[str] = frozenset()
 
     def read(self, status: CameraStatus) -> None:
         """Take in what a camera's thread says."""
@@ -42,6 +43,10 @@ class StatusBoard:
     def slow(self, slow: dict[str, str]) -> None:
         """Take in which cameras are not seen in full, and what is too slow."""
         self._slow = slow
+
+    def switched_off(self, cameras: Iterable[str]) -> None:
+        """Take in which cameras are not watched, since somebody has switched that off."""
+        self._off = frozenset(cameras)
 
     def current(self, camera: str) -> CameraStatus:
         """Return a camera's status as it is now; what changed is logged once."""
@@ -58,6 +63,8 @@ class StatusBoard:
 
     def _combined(self, camera: str) -> CameraStatus:
         read, scene = self._read[camera], self._scenes.get(camera)
+        if camera in self._off:
+            return replace(read, state="disabled", detail="detect is switched off")
         if read.state != "online":
             return read
         if scene is not None and scene.state != "online":

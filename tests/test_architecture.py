@@ -14,6 +14,7 @@ import surveil
 PACKAGE = Path(surveil.__file__).parent
 VOCABULARY = {
     "messages", "interfaces", "clock", "channels", "metrics", "config", "backoff", "logs", "redaction", "outgoing",
+    "commands",
 }  # fmt: skip
 ROOMS = {"capture", "detect", "trigger", "assess", "deliver", "store", "demo"}
 GLUE = {
@@ -21,6 +22,8 @@ GLUE = {
     "assessors",
     "build",
     "systemd",
+    "switches",
+    "control",
     "stats",
     "overload",
     "status",

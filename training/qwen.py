@@ -1,6 +1,6 @@
 """Trains the demo's Qwen2.5-VL on the yard with the daemon's own prompts, and measures it through the daemon's code.
 
-Usage: python -m training.qwen train FOLDER [--steps N] [--tokens N] [--eyes-shut]    goes on where it was cut off
+Usage: python -m training.qwen train FOLDER [--steps N] [--tokens N]    goes on where it was cut off
        python -m training.qwen measure FOLDER [MODEL] [--sets N] [--pairs N]          on held-out yards and people
        python -m training.qwen publish FOLDER MODEL                                   as a folder to load
 """
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from training.lessons import Batch, Lessons, Plan, Teacher
 from training.measuring import measured
 from training.vision import train as train_eyes
 
-_LEARNING_RATE = 1e-3
+_READING_SHARE = 0.5
 _SHORT_SHARE = 0.6
-"""Of the steps, so many are with sets of few pictures."""
-EYE_STEPS, STEPS = 1500, 1000
+"""Of the steps with eyes shut, so many are with sets of few pictures."""
+EYE_STEPS, STEPS = 3500, 3500
 
 
 def prepare(folder: Path, sets: int) -> None:
@@ -38,28 +39,51 @@ def prepare(folder: Path, sets: int) -> None:
         small_qwen.build(folder / "qwen" / "start", shards.read(folder / "sets", "val"))
 
 
-def train(folder: Path, steps: int, tokens: int, eyes_shut: bool) -> None:
-    """Train the whole model from the one whose tower has learnt; `eyes_shut` leaves that tower as it is."""
-    start = folder / "qwen" / "eyes"
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One of the two in which the whole learns: from which model to which, with how many steps of how many tokens."""
+
+    before: str
+    name: str
+    steps: int
+    tokens: int
+    rate: float
+    eyes_open: bool
+
+
+def stages(steps: int, tokens: int) -> tuple[Stage, Stage]:
+    """Return the two stages: the language model learns to read what the tower says, then both learn together."""
+    return (
+        Stage("eyes", "reading", int(_READING_SHARE * steps), tokens, 1e-3, eyes_open=False),
+        Stage("reading", "whole", steps - int(_READING_SHARE * steps), tokens, 6e-4, eyes_open=True),
+    )
+
+
+def train(folder: Path, stage: Stage) -> None:
+    """Train one stage to its end; goes on where it was cut off."""
     processor = AutoProcessor.from_pretrained(folder / "qwen" / "start")
-    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
-    model.model.visual.requires_grad_(not eyes_shut)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder / "qwen" / stage.before, dtype=torch.float32)
+    model.model.visual.requires_grad_(stage.eyes_open)
     windows.together(model.model.visual)
-    run = Run(folder / "qwen" / "whole.pt", model, _LEARNING_RATE, steps)
-    lessons = Lessons(folder / "sets", processor, Plan(tokens, run.step, int(_SHORT_SHARE * steps)))
-    loader = iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=beside))
+    run = Run(folder / "qwen" / f"{stage.name}.pt", model, stage.rate, stage.steps)
+    plan = Plan(stage.tokens, run.step, 0 if stage.eyes_open else int(_SHORT_SHARE * stage.steps))
+    loader = iter(
+        DataLoader(
+            Lessons(folder / "sets", processor, plan),
+            batch_size=None,
+            num_workers=1,
+            prefetch_factor=4,
+            worker_init_fn=beside,
+        )
+    )
     teacher = Teacher(processor)
     held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]
-    while run.step < steps:
+    while run.step < stage.steps:
         run.learn(_loss(model, next(loader), teacher.image))
-        if run.step % 100 == 0 or run.step == steps:
-            print(f"{run.told()} {_digits_right(model, teacher, held)}", flush=True)
-    _save(folder, model, processor)
-
-
-def _save(folder: Path, model: Any, processor: Any) -> None:
-    model.save_pretrained(folder / "qwen" / "whole")
-    processor.save_pretrained(folder / "qwen" / "whole")
+        if run.step % 100 == 0 or run.step == stage.steps:
+            print(f"{stage.name}: {run.told()} {_digits_right(model, teacher, held)}", flush=True)
+    model.save_pretrained(folder / "qwen" / stage.name)
+    processor.save_pretrained(folder / "qwen" / stage.name)
 
 
 def _said(model: Any, batch: Batch, image: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -106,8 +130,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--eye-steps", type=int, default=EYE_STEPS)
     parser.add_argument("--tokens", type=int, default=12_000)
-    parser.add_argument("--train-sets", type=int, default=4000)
-    parser.add_argument("--eyes-shut", action="store_true")
+    parser.add_argument("--train-sets", type=int, default=7500)
     parser.add_argument("--sets", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=100)
     told = parser.parse_args()
@@ -116,8 +139,9 @@ def main() -> None:
     model = told.model or told.folder / "qwen" / "whole"
     if told.what == "train":
         prepare(told.folder, told.train_sets)
-        train_eyes(told.folder, told.eye_steps, 48)
-        train(told.folder, told.steps, told.tokens, told.eyes_shut)
+        train_eyes(told.folder, told.eye_steps, 32)
+        for stage in stages(told.steps, told.tokens):
+            train(told.folder, stage)
         print(f"trained for {time.monotonic() - began:.0f} s")
     elif told.what == "measure":
         print(json.dumps(asyncio.run(measured(model, told.sets, told.pairs))))

@@ -4,7 +4,7 @@ from surveil.config.document import ConfigError, Problem
 from surveil.config.load import load
 from surveil.config.rules import PersonSettings, RuleSettings
 from surveil.config.secret import Secret, SecretError
-from surveil.config.settings import Alerts, Assessor, Camera, Config, Detector, Mqtt, Storage
+from surveil.config.settings import Alerts, Assessor, Camera, Config, Detector, Mqtt, Storage, machine_name
 
 __all__ = [
     "Alerts",
@@ -21,4 +21,5 @@ __all__ = [
     "SecretError",
     "Storage",
     "load",
+    "machine_name",
 ]

@@ -20,7 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("mqtt", "tls"): _is(None),
     ("mqtt", "discovery"): _is(None),
     ("storage", "keep_days"): _is(None),
     ("storage", "keep_days_low"): _is(None),
@@ -34,9 +33,6 @@ _CAMERA: dict[str, Callable[[Any], bool]] = {
     "detail": lambda detail: detail is None or urlsplit(detail).scheme in {"rtsp", "rtsps"},
 }
 _KINDS = {"source", "detail"}
-_RULE: dict[str, Callable[[Any], bool]] = {
-    "modes": _is(()),
-}
 
 
 def not_landed(config: Config) -> Iterator[tuple[Path, str]]:
@@ -54,11 +50,6 @@ def _of_camera(path: Path, camera: Camera) -> Iterator[tuple[Path, str]]:
         value = getattr(camera, key)
         if not can(value):
             yield (*path, key), _say(value) if key not in _KINDS else f"this kind of {key} {_LATER}"
-    for number, rule in enumerate(camera.rules):
-        for key, can in _RULE.items():
-            value = getattr(rule, key, None)
-            if not can(value):
-                yield (*path, "rules", number, key), _say(value)
 
 
 def _say(value: Any) -> str:

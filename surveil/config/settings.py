@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import uuid
@@ -105,17 +106,22 @@ def _memory(value: Any) -> Any:
     return float(value)
 
 
-def _machine_digits() -> str:
+def _machine_id() -> str:
     try:
-        return Path("/etc/machine-id").read_text(encoding="ascii").strip()[:4]
+        return Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def machine_name() -> str:
+    """Return what tells this machine from others; its id itself is nobody's business (machine-id(5))."""
+    return hashlib.sha256(f"surveil {_machine_id() or uuid.getnode()}".encode()).hexdigest()[:12]
 
 
 def default_node() -> str:
     """Return the host name, made safe, plus four hex digits of the machine id."""
     host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".", 1)[0].lower()).strip("-")
-    digits = _machine_digits() or f"{uuid.getnode():012x}"[-4:]
+    digits = _machine_id()[:4] or f"{uuid.getnode():012x}"[-4:]
     return f"{host or 'box'}-{digits}"
 
 

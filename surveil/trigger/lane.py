@@ -72,6 +72,7 @@ class Lane:
     """The incidents that findings of one camera share; camera health has a lane of its own. Owned by its policy."""
 
     def __init__(self, terms: Terms, budget: Budget, cooldowns: Cooldowns, entropy: Entropy) -> None:
+        self.assesses = terms.assesses
         self._terms = terms
         self._budget = budget
         self._cooldowns = cooldowns
@@ -133,6 +134,10 @@ class Lane:
                 return self._told(incident, now)
         return []
 
+    def close(self, reason: EndReason, now: Moment) -> list[Decision]:
+        """End the incident that is open; its last message waits for the assessment."""
+        return [] if self._open is None else self._close(self._open, reason, now, ask=self.assesses)
+
     def end(self, reason: EndReason, error: str, now: Moment) -> list[Decision]:
         """End whatever is open, now."""
         decisions: list[Decision] = []
@@ -152,7 +157,7 @@ class Lane:
         terms = self._terms
         ident = ulid(now.wall, self._entropy(terms.camera, now.wall))
         incident = Incident(ident, terms.camera, now, terms.notify_at, previous, self._cooldowns.suppressed())
-        if not terms.assesses:
+        if not self.assesses:
             incident.assessment = Assessment(ident, terms.camera, "disabled")
         return incident
 
@@ -172,7 +177,9 @@ class Lane:
         if now.at - incident.last_finding.at >= self._terms.linger:
             return self._close(incident, "quiet" if present else "camera_lost", now)
         decisions = []
-        since = incident.wants_look(now.at, self._terms.reassess_after)
+        if not self.assesses and not incident.asked and incident.awaits:
+            incident.give_up("disabled", "assessments were switched off")
+        since = incident.wants_look(now.at, self._terms.reassess_after) if self.assesses else None
         if since is not None:
             decisions += self._ask(incident, since, now)
         if incident.has_news(now.at):
@@ -212,6 +219,8 @@ class Lane:
         decisions = []
         if ask and not incident.asked and incident.awaits:
             decisions += self._ask(incident, incident.began.at, now)
+        elif not self.assesses and not incident.asked and incident.awaits:
+            incident.give_up("disabled", "assessments were switched off")
         if len(self._closing) > _MAX_CLOSING and self._closing[0].awaits:
             self._closing[0].give_up("expired", _NEVER)
         return decisions + self._finish(incident, now)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from surveil.commands import MODES, Switch
 from surveil.config import Camera, Config
 from surveil.config.rules import LeftObjectSettings, RemovedObjectSettings, TamperSettings
 from surveil.messages import (
@@ -58,7 +59,7 @@ class CameraPolicy:
     """One camera's decisions. Every call brings the time; the same calls give the same decisions."""
 
     def __init__(self, terms: Terms, rules: Iterable[Armed], ground: Ground, entropy: Entropy) -> None:
-        self.mode: str | None = None
+        self.mode: str | None = MODES[0]
         self.ground = ground
         self.watcher: Watcher | None = None
         self._rules = list(rules)
@@ -77,6 +78,19 @@ class CameraPolicy:
         self._seen_at: float | None = None
         self._over = False
         self._present = True
+        self._alerts = self._watched = True
+
+    def switch(self, off: Collection[Switch], now: Moment) -> list[Decision]:
+        """Take in which of the camera's switches are off: what they end is ended."""
+        alerts, watched = "alerts" not in off, "detect" not in off
+        if watched and not self._watched:
+            self._seen_at = now.at  # its pictures were not missed
+        self._alerts, self._watched = alerts, watched
+        for lane in self._lanes.values():
+            lane.assesses = self._terms.assesses and "assess" not in off
+        if alerts and watched:
+            return []
+        return [decision for lane in self._lanes.values() for decision in lane.close("disabled", now)]
 
     def observe(self, observation: Observation) -> list[Decision]:
         """Take in one frame."""
@@ -91,7 +105,7 @@ class CameraPolicy:
             (rule, finding)
             for rule in self._rules
             for finding in rule.rule.evaluate(observation)
-            if rule.counts(frame.wall, self.mode)
+            if rule.counts(frame.wall, self.mode) and self._alerts
         ]
         if self.watcher is not None:
             self.watcher(self.ground, observation, findings)
@@ -107,7 +121,8 @@ class CameraPolicy:
         if self._seen_at is None:
             self._seen_at = now.at
         for rule in self._rules:
-            if isinstance(rule.rule, TamperRule) and not self._over and rule.counts(now.wall, self.mode):
+            silent = self._over or not self._alerts or not self._watched
+            if isinstance(rule.rule, TamperRule) and not silent and rule.counts(now.wall, self.mode):
                 absent = rule.rule.absent(self._seen_at, now.at)
                 if absent is not None:
                     decisions += self._lanes[True].found([absent], [], None, now)

@@ -10,7 +10,7 @@ import pytest
 
 from surveil.config import PersonSettings, RuleSettings
 from surveil.config.rules import IntrusionSettings, TamperSettings
-from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Level, Observation, Track
+from surveil.messages import Alert, Assessment, AssessmentRequest, Decision, Facts, Level, Observation, Track
 from surveil.testing import answer, frame, observation, track, visit
 from surveil.trigger.identity import derived_entropy
 from surveil.trigger.incidents import SETTLE_SECONDS, Moment
@@ -487,3 +487,83 @@ def test_a_question_whose_place_a_newer_one_took_is_no_end_to_tell_of() -> None:
     assert update.assessment.state == "done"
     # An older answer that comes after the newer one is no news.
     assert camera.assessed(done(first, 10), at(5.2)) == []
+
+
+def test_alerts_that_are_switched_off_end_what_is_open_and_begin_nothing() -> None:
+    camera = policy(assesses=False)
+    watch(camera, visit(10, 11))
+    (end,) = alerts(camera.switch({"alerts"}, at(11)))
+    assert (end.phase, end.end_reason) == ("end", "disabled")
+    assert not watch(camera, visit(11.1, 30))
+    assert not camera.tick(at(100))
+    assert not camera.switch(set(), at(100))
+    assert [alert.phase for alert in alerts(watch(camera, visit(100, 101)))] == ["new"]
+
+
+def test_a_switch_waits_for_the_answer_to_what_it_ends() -> None:
+    camera = policy()
+    watch(camera, visit(10, 10.5))
+    (request,) = requests(camera.switch({"detect"}, at(10.6)))
+    (update, end) = alerts(camera.assessed(done(request), at(11)))
+    assert (update.assessment.state, end.phase, end.end_reason) == ("done", "end", "disabled")
+
+
+def test_with_assessments_switched_off_nothing_is_asked_and_nothing_waits() -> None:
+    camera = policy()
+    watch(camera, visit(10, 10.2))
+    camera.switch({"assess"}, at(10.3))
+    decisions = [*watch(camera, visit(10.4, 12)), *camera.tick(at(30))]
+    assert not requests(decisions)
+    assert [(a.phase, a.assessment.state) for a in alerts(decisions)] == [("update", "disabled"), ("end", "disabled")]
+    camera.switch(set(), at(40))
+    assert requests(watch(camera, visit(200, 202)))
+
+
+def test_a_camera_whose_detection_is_off_is_not_missed() -> None:
+    camera = policy(rules=[TamperSettings(when="tamper")])
+    watch(camera, visit(0, 1))
+    camera.switch({"detect"}, at(1))
+    assert not alerts(camera.tick(at(500)))
+    camera.switch(set(), at(500))
+    assert not alerts(camera.tick(at(520)))
+    (missed,) = alerts(camera.tick(at(531)))
+    assert missed.rules == ("tamper",)
+
+
+def cut_off(state: str = "pending") -> Alert:
+    (new,) = alerts(watch(policy(severity="medium"), visit(10, 10.2)))
+    return replace(new, rev=2, phase="update", assessment=Assessment(new.id, "front", state))  # type: ignore[arg-type]
+
+
+def test_what_a_crash_cut_off_ends_with_the_answer_that_still_comes() -> None:
+    told = cut_off()
+    camera = policy()
+    asked = AssessmentRequest(told.id, "front", Level.medium, 0.0, 15.0, (), Facts("", "", "", ()))
+    (decision,) = camera.resume(told, asked, at(20))
+    assert decision.request is asked
+    update, end = alerts(camera.assessed(done(asked, 70), at(22)))
+    assert (update.rev, update.risk.level.name, update.notify) == (3, "high", True)
+    assert (end.rev, end.phase, end.end_reason, end.assessment.state) == (4, "end", "restart", "done")
+    assert (end.id, end.started, end.reason, end.rules) == (told.id, told.started, told.reason, told.rules)
+    assert end.ended == told.updated
+
+
+def test_what_a_crash_cut_off_ends_at_once_where_no_answer_can_come() -> None:
+    told = cut_off()
+    (end,) = alerts(policy().resume(told, None, at(20)))
+    assert (end.rev, end.end_reason, end.assessment.state) == (3, "restart", "expired")
+    assert end.notify
+    (quiet,) = alerts(policy().resume(cut_off("done"), None, at(20)))
+    assert (quiet.rev, quiet.notify) == (3, False)
+
+
+def test_what_begins_soon_after_a_restart_names_what_it_cut_off_and_does_not_ring_again() -> None:
+    told = cut_off("done")
+    camera = policy(severity="medium")
+    camera.resume(told, None, at(20))
+    (new,) = alerts(watch(camera, visit(25, 25.2)))
+    assert (new.previous, new.notify) == (told.id, False)
+    later = policy(severity="medium")
+    later.resume(replace(told, phase="end", end_reason="restart"), None, at(20))
+    (other,) = alerts(watch(later, visit(200, 200.2)))
+    assert (other.previous, other.notify) == (None, True)
