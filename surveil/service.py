@@ -61,6 +61,7 @@ from surveil.trigger.policy import Policy
 _log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
+OBJECTS_SECONDS = 1.0
 STATS_SECONDS = 10.0
 WATCHDOG_SECONDS = 5.0
 HABITS_SECONDS = 900.0
@@ -212,6 +213,7 @@ class Service:
         """Decide until a signal comes; return whether a fault ended it."""
         chores = [
             _Chore(TICK_SECONDS, self._tick),
+            _Chore(OBJECTS_SECONDS, self._tell_objects),
             _Chore(STATS_SECONDS, self._tell_stats),
             _Chore(WATCHDOG_SECONDS, self._feed_watchdog),
             _Chore(HABITS_SECONDS, self._keep_habits),
@@ -409,6 +411,11 @@ class Service:
             self._retain_status(name)
         up = sum(status.state in LIVE for status in statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
+
+    def _tell_objects(self, now: float) -> None:
+        for name, policy in self._policy.cameras.items():
+            there = policy.ground.book.counts(now) if self._board.current(name).state in LIVE else {}
+            self._link.retain(f"{name}/objects", json.dumps(there).encode(), 0)
 
     def _assessor_state(self) -> dict[str, str | None] | None:
         """Return which model answers, and what keeps it from answering now; None where there is none."""

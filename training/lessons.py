@@ -41,13 +41,17 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lessons of about one length, padded at their ends: `ids` and `weights` (b, n), `positions` (3, b, n)."""
+    """Lessons of about one length, padded at their ends: `ids` and `weights` (b, n), `positions` (3, b, n).
+
+    Their pictures are there as `pixels` and `grids`, or as `looked`: what the tower says of them, (tokens, size).
+    """
 
     ids: torch.Tensor
     weights: torch.Tensor
     positions: torch.Tensor
-    pixels: torch.Tensor
-    grids: torch.Tensor
+    pixels: torch.Tensor | None = None
+    grids: torch.Tensor | None = None
+    looked: torch.Tensor | None = None
 
 
 def question(one: KeyframeSet, angle: str | None) -> Question:
@@ -119,9 +123,9 @@ class Teacher:
             length = len(lesson.ids)
             ids[row, :length], weights[row, :length] = lesson.ids, lesson.weights
             positions[:, row, :length] = lesson.positions
-        pixels, grids = patches.batch([picture for lesson in lessons for picture in lesson.pictures])
         told, heavy, placed = (torch.from_numpy(array) for array in (ids, weights, positions))
-        return Batch(told, heavy, placed, pixels, grids)
+        pictures = [picture for lesson in lessons for picture in lesson.pictures]
+        return Batch(told, heavy, placed, *(patches.batch(pictures) if pictures else ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
-from training import shards, small_qwen, windows
+from training import reading, shards, small_qwen, windows
 from training.checkpoint import Run, beside
 from training.lessons import Batch, Lessons, Plan, Teacher
 from training.measuring import measured
@@ -67,16 +68,8 @@ def train(folder: Path, stage: Stage) -> None:
     windows.together(model.model.visual)
     run = Run(folder / "qwen" / f"{stage.name}.pt", model, stage.rate, stage.steps)
     plan = Plan(stage.tokens, run.step, 0 if stage.eyes_open else int(_SHORT_SHARE * stage.steps))
-    loader = iter(
-        DataLoader(
-            Lessons(folder / "sets", processor, plan),
-            batch_size=None,
-            num_workers=1,
-            prefetch_factor=4,
-            worker_init_fn=beside,
-        )
-    )
     teacher = Teacher(processor)
+    loader = _seen(folder, processor, plan) if stage.eyes_open else _read(folder, processor, plan, model)
     held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]
     while run.step < stage.steps:
         run.learn(_loss(model, next(loader), teacher.image))
@@ -86,13 +79,22 @@ def train(folder: Path, stage: Stage) -> None:
     processor.save_pretrained(folder / "qwen" / stage.name)
 
 
+def _seen(folder: Path, processor: Any, plan: Plan) -> Iterator[Batch]:
+    lessons = Lessons(folder / "sets", processor, plan)
+    return iter(DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=beside))
+
+
+def _read(folder: Path, processor: Any, plan: Plan, model: Any) -> Iterator[Batch]:
+    return reading.batches(reading.looked(folder, processor, model.model.visual), Teacher(processor), plan)
+
+
 def _said(model: Any, batch: Batch, image: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the logits at the places where an answer goes on, the tokens that are right there, and their weights."""
     inner = model.model
     with torch.autocast("cpu", torch.bfloat16):
         embedded = inner.language_model.embed_tokens(batch.ids)
-        seeing = any(parameter.requires_grad for parameter in inner.visual.parameters())
-        with torch.set_grad_enabled(seeing and torch.is_grad_enabled()):
+        looked = batch.looked
+        if looked is None:
             looked = inner.visual(batch.pixels, grid_thw=batch.grids).pooler_output
         embedded = embedded.masked_scatter((batch.ids == image)[..., None], looked.to(embedded.dtype))
         # Padded at the end and looked at from before only, so that no mask is needed.

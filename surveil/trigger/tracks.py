@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import median
 
 from surveil.messages import Box, Observation, Track
 from surveil.trigger.zones import Place, Zones, foot
@@ -22,6 +23,11 @@ PATH_SECONDS = 3.0
 HEIR_SECONDS = 3.0
 HEIR_HEIGHTS = 1.0
 """A track that begins within so many seconds and body heights of one that ended goes on for it: a short occlusion."""
+CONFIRMED_FRAMES = 3
+CONFIRMED_SCORE = 0.5
+"""Who was seen in so many frames, at a median score of this, is there; the rules' own default."""
+THERE_SECONDS = 1.0
+"""Who was seen so lately is still there: a frame without him is no departure."""
 STILL_SECONDS = 10.0
 STILL_OVERLAP = 0.7
 """A thing whose box overlaps that of STILL_SECONDS ago by this much (intersection over union) stands still."""
@@ -67,6 +73,11 @@ class TrackRecord:
         return self.last_at - self.stays[zone].since if zone in self.zones else None
 
     @property
+    def confirmed(self) -> bool:
+        """Whether it is believed to be there."""
+        return len(self.scores) >= CONFIRMED_FRAMES and median(self.scores) >= CONFIRMED_SCORE
+
+    @property
     def still(self) -> bool:
         """Whether it has not moved for STILL_SECONDS."""
         return self.anchor is not None and self.last_at - self.anchored_at >= STILL_SECONDS
@@ -97,6 +108,15 @@ class TrackBook:
         """Yield the records of the tracks in this frame, which `update` has written down."""
         for track in observation.tracks:
             yield self._records[track.id]
+
+    def counts(self, now: float) -> dict[str, int]:
+        """Return how many confirmed tracks of each label are there at monotonic `now`, by label in their order."""
+        labels = sorted(
+            record.last.label
+            for record in self._records.values()
+            if now - record.last_at <= THERE_SECONDS and not record.replaced and record.confirmed
+        )
+        return dict(Counter(labels))
 
     def record(self, track: int) -> TrackRecord:
         """Return one track's record."""

@@ -91,3 +91,18 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlap((0, 0, 1, 1), (0.5, 0, 1.5, 1)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 1, 1), (1, 0, 2, 1)) == 0.0
     assert overlap((0, 0, 0, 0), (0, 0, 0, 0)) == 0.0
+
+
+def test_only_confirmed_tracks_that_are_there_are_counted() -> None:
+    book = TrackBook()
+    for number in range(10):
+        at = number / 10
+        seen = [track(1), track(2, confidence=0.3)]
+        if number >= 8:
+            seen.append(track(3, label="dog", box=(0.7, 0.7, 0.8, 0.8)))
+        book.update(observation(at, *seen))
+    assert book.counts(0.9) == {"person": 1}
+    book.update(observation(1.0, track(3, label="dog", box=(0.7, 0.7, 0.8, 0.8))))
+    assert book.counts(1.0) == {"dog": 1, "person": 1}
+    assert book.counts(1.95) == {"dog": 1}
+    assert book.counts(5.0) == {}
