@@ -51,7 +51,22 @@ class ReplayCommand:
     after: int
 
 
-Command = SwitchCommand | ModeCommand | FeedbackCommand | ReplayCommand
+@dataclass(frozen=True, slots=True)
+class TellAgain:
+    """Somebody who knows nothing yet has come: Home Assistant has been started."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraGone:
+    """A camera of an earlier config is still announced at a topic."""
+
+    camera: str
+    topic: str
+
+
+Command = SwitchCommand | ModeCommand | FeedbackCommand | ReplayCommand | TellAgain | CameraGone
+LONGEST = 4096
+"""A command is short: what has more bytes is none."""
 
 
 def topics() -> tuple[str, ...]:
@@ -71,6 +86,8 @@ def understood(topic: str, payload: bytes, cameras: Collection[str], modes: Coll
     Raises:
         ValueError: it is none; says why, in a few words.
     """
+    if len(payload) > LONGEST:
+        raise ValueError(f"it has {len(payload)} bytes")
     text = payload.decode("utf-8")  # a UnicodeDecodeError is a ValueError
     match topic.split("/"):
         case ["mode", "set"]:

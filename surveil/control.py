@@ -12,15 +12,18 @@ from surveil.clock import Clock
 from surveil.commands import (
     MODES,
     SWITCHES,
+    CameraGone,
     Command,
     FeedbackCommand,
     ModeCommand,
     ReplayCommand,
     SwitchCommand,
+    TellAgain,
     topics,
     understood,
 )
 from surveil.config import Config
+from surveil.deliver.homeassistant import HomeAssistant
 from surveil.deliver.mqtt import Hearing, MqttLink
 from surveil.deliver.outbox import Outbox
 from surveil.interfaces import StorageError
@@ -33,6 +36,15 @@ from surveil.trigger.incidents import Moment
 from surveil.trigger.policy import Policy
 
 _log = logging.getLogger(__name__)
+
+
+BIRTH = "homeassistant/status"
+"""Where Home Assistant says that it has been started, whatever its discovery prefix is."""
+
+
+def home_of(config: Config) -> HomeAssistant | None:
+    """Return what tells Home Assistant of the cameras; None where it is not to know."""
+    return None if config.mqtt.discovery is None else HomeAssistant(config, config.mqtt.discovery)
 
 
 def modes_of(config: Config) -> frozenset[str]:
@@ -50,36 +62,54 @@ class Ear:
         metrics: counts what was not understood.
     """
 
-    def __init__(
-        self, config: Config, machine: str, hand_on: Callable[[Command], bool], metrics: Metrics, root: str
-    ) -> None:
+    def __init__(self, config: Config, machine: str, hand_on: Callable[[Command], bool], metrics: Metrics) -> None:
         self._config = config
         self._machine = machine
         self._hand_on = hand_on
         self._metrics = metrics
-        self._root = root
+        self._root = f"{config.mqtt.base_topic}/{config.node}"
+        self._home = home_of(config)
         self._modes = modes_of(config)
         self._fold = Fold(_log)
 
     def hearing(self) -> Hearing:
         """Return what is listened to."""
-        return Hearing(tuple(f"{self._root}/{topic}" for topic in (*topics(), "info")), self.hear)
+        heard = [f"{self._root}/{topic}" for topic in (*topics(), "info")]
+        if self._home is not None:
+            heard += [BIRTH, self._home.subscription]
+        return Hearing(heard, self.hear)
 
     def hear(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take one message. Raises ValueError, with why, for one that is no command."""
         below = topic.removeprefix(f"{self._root}/")
-        if below == "info":
+        command: Command | None
+        if below == topic:
+            command = self._of_home(topic, payload)
+        elif below == "info":
             self._compare(payload)
-            return
+            command = None
+        else:
+            command = self._of_people(below, payload, retained)
+        if command is not None and not self._hand_on(command):
+            self._fold.warn("a command was lost: the main loop does not keep up")
+
+    def _of_people(self, below: str, payload: bytes, retained: bool) -> Command:
         try:
             if retained:
                 raise ValueError("it is retained, and would come again with every connection")
-            command = understood(below, payload, self._config.cameras, self._modes)
+            return understood(below, payload, self._config.cameras, self._modes)
         except ValueError:
             self._metrics.count("commands_refused")
             raise
-        if not self._hand_on(command):
-            self._fold.warn("a command was lost: the main loop does not keep up")
+
+    def _of_home(self, topic: str, payload: bytes) -> Command | None:
+        """Return what follows from what Home Assistant says, or from what it still has of us."""
+        if topic == BIRTH:
+            return TellAgain() if payload == b"online" else None
+        camera = self._home.camera_of(topic) if self._home is not None else None
+        if camera is None or camera in self._config.cameras or not payload:
+            return None
+        return CameraGone(camera, topic)
 
     def _compare(self, payload: bytes) -> None:
         """Tell where another machine has this node's name: each would take the other's alerts for its own."""
@@ -104,6 +134,11 @@ class Control:
         self._outbox = outbox
         self._link = link
         self._clock = clock
+
+    def announce(self, home: HomeAssistant | None) -> None:
+        """Tell Home Assistant of every camera, where it is to know."""
+        for topic, payload in (home.announcements() if home is not None else {}).items():
+            self._link.announce(topic, payload)
 
     def begin(self, modes: frozenset[str]) -> None:
         """Take up how things stood when the last run ended."""
@@ -136,7 +171,18 @@ class Control:
                 self._judge(command)
             case ReplayCommand(after):
                 self._replay(after)
+            case TellAgain():
+                self._link.tell_again()
+            case CameraGone():
+                self._forget(command)
         return []
+
+    def _forget(self, gone: CameraGone) -> None:
+        """Remove what the broker still keeps of a camera that has left the config."""
+        _log.info("camera=%s has left the config, and Home Assistant is told", gone.camera)
+        self._link.announce(gone.topic, b"")
+        for topic in ("status", "objects", "snapshot", *(f"{switch}/state" for switch in SWITCHES)):
+            self._link.retain(f"{gone.camera}/{topic}", b"", 1)
 
     def _switched(self, camera: str) -> list[Decision]:
         off = self.switches.off(camera)

@@ -22,9 +22,9 @@ from surveil.assess.queue import UrgencyQueue
 from surveil.capture.grabber import Grabber
 from surveil.channels import Channel, FrameQueue
 from surveil.clock import Clock, SystemClock, utc_text
-from surveil.commands import Command, FeedbackCommand, ModeCommand, ReplayCommand, SwitchCommand
+from surveil.commands import Command
 from surveil.config import Config, machine_name
-from surveil.control import Control, Ear, info, modes_of
+from surveil.control import Control, Ear, home_of, info, modes_of
 from surveil.deliver import embedded
 from surveil.deliver.delivery import Delivery, Shelves
 from surveil.deliver.mqtt import MqttLink
@@ -163,7 +163,7 @@ class Service:
         self._outbox = outbox = Outbox(self._ledger, clock)
         outbox.open()
         machine = machine_name()
-        ear = Ear(config, machine, lambda command: self._inbox.put(command, timeout=0), metrics, broker.root)
+        ear = Ear(config, machine, lambda command: self._inbox.put(command, timeout=0), metrics)
         self._link = MqttLink(broker, outbox, clock, evidence.read, hearing=ear.hearing())
         switches = Switches(config.cameras, SwitchTable(self._database), clock)
         self._control = Control(switches, self._policy, self._ledger, outbox, self._link, clock)
@@ -194,6 +194,7 @@ class Service:
             self._assessment.start()
         self._link.retain("info", info(self._config, machine_name(), _about()), 1)
         self._control.begin(modes_of(self._config))
+        self._control.announce(home_of(self._config))
         self._darken()
         self._link.start()
         self._delivery.start()
@@ -301,9 +302,6 @@ class Service:
 
     def _take(self, item: Observation | Assessment | CameraStatus | Command | None) -> None:
         match item:
-            case SwitchCommand() | ModeCommand() | FeedbackCommand() | ReplayCommand():
-                self._act(self._control.take(item))
-                self._darken()
             case Observation():
                 self._act(self._policy.observe(item))
                 camera = item.frame.camera
@@ -318,6 +316,11 @@ class Service:
                 if item.over:
                     policy.over()
                 self._retain_status(item.camera)
+            case None:
+                pass
+            case command:
+                self._act(self._control.take(command))
+                self._darken()
 
     def _drain(self) -> None:
         while (item := self._inbox.get(timeout=0)) is not None:

@@ -61,7 +61,8 @@ def test_what_the_contract_names_is_understood(topic: str, payload: str, command
         ("replay/set", '{"after_seq": -1}', "no whole number"),
         ("replay/set", '{"after_seq": true}', "no whole number"),
         ("replay/set", '{"after_seq": 1e400}', "no whole number"),
-        ("replay/set", "[" * 100_000, "nested too deeply"),
+        ("replay/set", "[" * 4000, "nested too deeply|no JSON|Expecting"),
+        ("replay/set", " " * 5000, "it has 5000 bytes"),
     ],
 )
 def test_everything_else_is_refused_with_why(topic: str, payload: str | bytes, why: str) -> None:

@@ -20,7 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("mqtt", "discovery"): _is(None),
     ("storage", "keep_days"): _is(None),
     ("storage", "keep_days_low"): _is(None),
     ("storage", "keep_gb"): _is(None),

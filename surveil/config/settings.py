@@ -227,7 +227,7 @@ class Mqtt(Strict):
     version: Literal["auto", 5, "5", "3.1.1"] = "auto"
     tls: Tls | None = None
     base_topic: Annotated[str, StringConstraints(pattern=r"^[^+#$/\s]([^+#\s]{0,198}[^+#/\s])?$")] = "surveil"
-    discovery: Name | None = None
+    discovery: Name | None = "homeassistant"
 
 
 class Storage(Strict):

@@ -35,8 +35,6 @@ PATIENCE_SECONDS = 15.0
 """A message that is not acknowledged within this time is looked into."""
 SETTLE_SECONDS = 0.5
 """How often what has arrived is noted on disk; a crash before that sends it again."""
-HEARD_BYTES = 4096
-"""A command is short: what is longer is none."""
 _FOR_GOOD = frozenset({"Packet too large", "Topic name invalid", "Payload format invalid"})
 """Refusals that another try changes nothing about."""
 _HEADER_BYTES = 1024  # more than topic and properties of a packet need
@@ -154,6 +152,10 @@ class MqttLink:
 
     def retain(self, topic: str, payload: bytes, qos: int) -> None:
         """Keep `payload` at a topic below the node's, now and after every new connection."""
+        self.announce(self._below(topic), payload, qos)
+
+    def announce(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """Do as `retain` does, at a whole topic; an empty payload removes what was there."""
         with self._lock:
             if self._retained.get(topic) == (payload, qos):
                 return
@@ -189,7 +191,7 @@ class MqttLink:
             self._greet(client)
             began = self._clock.monotonic()
             _log.info("broker %s is connected, in MQTT %s", self._broker.place, self._spoken)
-            self._publish(client, _Packet("status", b"online", 1, retain=True))
+            self._publish(client, _Packet(self._below("status"), b"online", 1, retain=True))
             self._listen(client)
             self._probed = False
             with self._lock:
@@ -275,8 +277,6 @@ class MqttLink:
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         try:
-            if len(message.payload) > HEARD_BYTES:
-                raise ValueError(f"it has {len(message.payload)} bytes")
             self._hearing.tell(message.topic, message.payload, message.retain)
         except ValueError as error:
             self._fold.warn(f"a message to {message.topic[:200]!r} was not understood, and changes nothing: {error}")
@@ -294,7 +294,7 @@ class MqttLink:
         with self._lock:
             passing, self._passing = self._passing, None
         if passing is not None:
-            self._publish(client, _Packet(*passing, qos=0, retain=False))
+            self._publish(client, _Packet(self._below(passing[0]), passing[1], 0, retain=False))
         while len(self._unacknowledged) < self._window and (outgoing := self._outbox.head()) is not None:
             self._send_alert(client, outgoing)
 
@@ -305,9 +305,9 @@ class MqttLink:
             return
         picture = self._pictured(outgoing)
         if picture is not None and len(picture) < most:
-            topic = f"{outgoing.camera}/snapshot"
+            topic = self._below(f"{outgoing.camera}/snapshot")
             self._publish(client, _Packet(topic, picture, 0, True, "image/jpeg", PICTURE_SECONDS))
-        alert = _Packet(outgoing.topic, outgoing.payload, 1, False, "application/json", self._keep_seconds)
+        alert = _Packet(self._below(outgoing.topic), outgoing.payload, 1, False, "application/json", self._keep_seconds)
         self._outbox.sent(self._publish(client, alert), outgoing)
         _log.debug("%s sent", outgoing.label)
 
@@ -324,7 +324,7 @@ class MqttLink:
         """Where messages are not acknowledged, see whether anything is; else a new connection must bring it out."""
         if not self._probed and self._outbox.overdue(PATIENCE_SECONDS / 2, strike=False):
             self._probed = True
-            self._publish(client, _Packet("status", b"online", 1, retain=True))
+            self._publish(client, _Packet(self._below("status"), b"online", 1, retain=True))
         if self._outbox.overdue(PATIENCE_SECONDS, strike=True):
             raise BrokerError(f"broker {self._broker.place} does not acknowledge what it gets")
 
@@ -339,6 +339,9 @@ class MqttLink:
         with self._lock:
             self._unsent = dict(self._retained)
         self.wake()
+
+    def _below(self, topic: str) -> str:
+        return f"{self._broker.root}/{topic}"
 
     def _next_unsent(self) -> tuple[str, tuple[bytes, int]] | None:
         with self._lock:
@@ -357,8 +360,7 @@ class MqttLink:
         return properties
 
     def _publish(self, client: paho.Client, packet: _Packet) -> int:
-        topic = f"{self._broker.root}/{packet.topic}"
-        info = client.publish(topic, packet.payload, packet.qos, packet.retain, self._properties(packet))
+        info = client.publish(packet.topic, packet.payload, packet.qos, packet.retain, self._properties(packet))
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN, paho.MQTT_ERR_AGAIN}:
             raise BrokerError(f"broker {self._broker.place}: {paho.error_string(info.rc)}")
         if packet.qos:
@@ -392,7 +394,7 @@ class MqttLink:
         return bool(len(self._outbox) or self._unsent) and self._clock.monotonic() < self._flush_until
 
     def _say_goodbye(self, client: paho.Client) -> None:
-        self._goodbye = self._publish(client, _Packet("status", b"stopped", 1, retain=True))
+        self._goodbye = self._publish(client, _Packet(self._below("status"), b"stopped", 1, retain=True))
         until = self._clock.monotonic() + GOODBYE_SECONDS / 2
         while self._goodbye is not None and self._clock.monotonic() < until:
             self._step(client, 0.05)

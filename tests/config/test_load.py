@@ -146,7 +146,6 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: http://h/stream.mjpg}}",
         "cameras: {f: {source: /dev/video0}}",
         "cameras: {f: {source: 'folder:/pictures'}}",
-        MINIMAL + "mqtt: {discovery: homeassistant}",
         MINIMAL + "web: {listen: '127.0.0.1:8080'}",
         MINIMAL + "storage: {keep_days: 14}",
     ],

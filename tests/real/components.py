@@ -152,6 +152,10 @@ class Subscriber:
         """Return the alert messages in the order in which they came."""
         return [json.loads(payload) for payload in self.payloads("/alert")]
 
+    def say(self, topic: str, payload: str | bytes, retain: bool = False) -> None:
+        """Publish, and wait until the broker has it."""
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(10)
+
     def close(self) -> None:
         """Leave."""
         self._client.disconnect()
