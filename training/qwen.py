@@ -26,10 +26,10 @@ from training.lessons import Batch, Lessons, Plan, Teacher
 from training.measuring import measured
 from training.vision import train as train_eyes
 
-_READING_SHARE = 0.5
+_READING_SHARE = 0.75
 _SHORT_SHARE = 0.6
 """Of the steps with eyes shut, so many are with sets of few pictures."""
-EYE_STEPS, STEPS = 3500, 3500
+EYE_STEPS, STEPS = 3500, 2000
 
 
 def prepare(folder: Path, sets: int) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -22,6 +23,7 @@ from av.video.stream import VideoStream
 
 from surveil.capture.acceleration import HARDWARE_FORMATS, Hardware
 from surveil.capture.damage import Damage
+from surveil.capture.packets import CodedPacket, Coding, PacketRing
 from surveil.interfaces import CaptureError
 from surveil.logs import Fold
 from surveil.messages import Image, Picture
@@ -35,6 +37,8 @@ _FAULTS = 50
 _SILENT_PACKETS = 100
 """So many packets without a picture: the hardware swallows what it cannot decode."""
 
+_RTP_CLOCK = Fraction(1, 90_000)
+
 _UNDECODABLE = (av.error.InvalidDataError, av.error.PatchWelcomeError)
 _NO_VIDEO = (av.error.InvalidDataError, av.error.DemuxerNotFoundError, av.error.DecoderNotFoundError)
 
@@ -44,12 +48,15 @@ class Decoding:
     """Where a camera is decoded, and who is told of what that costs.
 
     `on_damaged` hears of each picture that was lost because it was damaged, `on_busy` for how many seconds each packet
-    of a live stream kept its thread from the next.
+    of a live stream kept its thread from the next. The packets are kept in `ring`, where there is one, and `on_cut`
+    hears when it must leave some out.
     """
 
     hardware: Hardware | None = None
     on_damaged: Callable[[], None] = lambda: _fold.warn("a damaged picture was left out")
     on_busy: Callable[[float], None] = lambda _seconds: None
+    ring: PacketRing | None = None
+    on_cut: Callable[[], None] = lambda: None
 
 
 IN_SOFTWARE = Decoding()
@@ -94,6 +101,11 @@ class Decoder:
         self._moment = moment
         self._live = live
         self._shrink = VideoReformatter()
+        self._on_cut = decoding.on_cut
+        self._ring = decoding.ring
+        if self._ring is not None:
+            self._ring.begin()
+            self._coding = coding_of(self.stream)
 
     def frames(self) -> Iterator[tuple[VideoFrame, Moment]]:
         """Yield each decoded picture that is whole with the moment at which its own packet was read."""
@@ -124,6 +136,10 @@ class Decoder:
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], Moment]]:
         for packet, moment in moments_of_packets(self._container, self.stream, self._moment, self._live):
+            if self._ring is not None and packet.size:
+                kept = self._ring.add(self._coding, coded_packet(packet, moment))
+                if not kept:
+                    self._on_cut()
             given = time.monotonic()
             yield packet, moment
             if self._on_busy is not None:
@@ -189,6 +205,17 @@ def video_of(container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise CaptureError("there is no video in it")
     return container.streams.video[0]
+
+
+def coding_of(stream: VideoStream) -> Coding:
+    """Return what it takes to decode this connection's packets."""
+    context = stream.codec_context
+    return Coding(context.name, context.extradata, stream.time_base or _RTP_CLOCK, context.width, context.height)
+
+
+def coded_packet(packet: Packet[VideoStream], moment: Moment) -> CodedPacket:
+    """Return a packet as it is kept, captured at `moment`."""
+    return CodedPacket(bytes(packet), packet.is_keyframe, packet.pts, packet.dts, *moment)
 
 
 def moments_of_packets(

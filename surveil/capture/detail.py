@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import cast
 
 import av
@@ -17,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from surveil.capture.damage import Damage
-from surveil.capture.decoding import Moment, full, moments_of_packets, reason, video_of
+from surveil.capture.decoding import Moment, coded_packet, coding_of, full, moments_of_packets, reason, video_of
 from surveil.capture.grabber import Grabber
 from surveil.capture.packets import CodedPacket, Coding, Gop, PacketRing
 from surveil.capture.rtsp import RtspAddress
@@ -32,7 +31,6 @@ NEAR_SECONDS = 0.5
 """A picture of the main stream further away in time than this does not show what the detector saw."""
 PICTURE_SECONDS = 0.5
 """Making a picture may take so long: an alert waits for it, and must leave within a second."""
-_RTP_CLOCK = Fraction(1, 90_000)
 
 
 class _Unusable(Exception):
@@ -56,12 +54,11 @@ class DetailSource:
         if self._container is None:
             raise CaptureError("frames() before open()")
         stream = video_of(self._container)
-        context = stream.codec_context
-        coding = Coding(context.name, context.extradata, stream.time_base or _RTP_CLOCK, context.width, context.height)
+        coding = coding_of(stream)
         try:
-            for packet, (at, wall) in moments_of_packets(self._container, stream, self._now, live=True):
+            for packet, moment in moments_of_packets(self._container, stream, self._now, live=True):
                 if packet.size:
-                    yield coding, CodedPacket(bytes(packet), packet.is_keyframe, packet.pts, packet.dts, at, wall)
+                    yield coding, coded_packet(packet, moment)
         except (av.error.FFmpegError, OSError) as error:
             raise self._address.explained(reason(error)) from None
         raise self._address.explained("the camera ended the stream")

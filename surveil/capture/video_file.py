@@ -77,6 +77,7 @@ class VideoFile:
         self._loop = loop
         self._decoding = decoding
         self._container: InputContainer | None = None
+        self._due = (0.0, 0.0)
 
     def open(self) -> None:
         """Open the file; raises CaptureError when it is no video."""
@@ -89,7 +90,7 @@ class VideoFile:
 
     def frames(self) -> Iterator[Frame]:
         """Yield every frame with the file's own times, which never stand still or go back."""
-        at, wall = self._pace.start()
+        at, wall = self._due = self._pace.start()
         index = 0
         while True:
             length = 0.0
@@ -102,6 +103,7 @@ class VideoFile:
                 yield Frame(self._camera, index, at + own, wall + own, small, full(picture))
                 index += 1
                 length = own + step
+                self._due = at + length, wall + length
             if not self._loop or not index:
                 raise EndOfFile("end of file")
             at, wall = at + length, wall + length
@@ -118,7 +120,8 @@ class VideoFile:
         if self._container is None:
             raise CaptureError("frames() before open()")
         try:
-            decoder = Decoder(self._container, self._input_size, lambda: (0.0, 0.0), decoding=self._decoding)
+            # What is read next is kept as captured when the next picture is due; the pictures have times of their own.
+            decoder = Decoder(self._container, self._input_size, lambda: self._due, decoding=self._decoding)
         except CaptureError as error:
             raise CaptureError(f"{self._path}: {error}") from None
         rate = decoder.stream.average_rate

@@ -116,7 +116,7 @@ class MqttLink:
         self._clean = True
         self._stop = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._backoff = Backoff()
+        self._backoff = Backoff(patient=False)
         self._complaint = ("", -_REPEAT_SECONDS)
         self._thread = threading.Thread(target=self.run, name="mqtt", daemon=True)
 

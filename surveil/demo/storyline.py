@@ -10,7 +10,7 @@ from surveil.demo.lens import FPS
 from surveil.demo.moment import Light, Moment, Thing
 from surveil.demo.moves import Route, Stop
 
-LOOP_SECONDS = 66.0
+LOOP_SECONDS = 70.0
 _PI = float(np.pi)
 
 _PASSER = Route(Thing("person", 1, 1, 0, 0), (Stop(2.5, -6.8, 16.0), Stop(14.5, 10.4, 16.0)))
@@ -47,7 +47,8 @@ _SECOND = Route(
 ROUTES = (_PASSER, _PASSERS_DOG, _CAR, _OTHER_CAR, _CLIMBER, _PARCEL, _FIRST, _SECOND)
 
 _DARKNESS = ((0, 0), (18.5, 0), (24.0, 1), (60.0, 1), (61.8, 0), (LOOP_SECONDS, 0))
-_COVER = ((0, 0), (58.4, 0), (59.4, 1), (62.6, 1), (63.4, 0), (LOOP_SECONDS, 0))
+_COVER = ((0, 0), (58.4, 0), (59.2, 1), (66.5, 1), (67.3, 0), (LOOP_SECONDS, 0))
+"""Long enough that it is noticed: the trigger wants a few seconds of it, so that no passing bird is one."""
 
 
 def moment(seed: int, seconds: float) -> Moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from surveil.demo import storyline
 from surveil.demo.moment import LABELS
 from surveil.demo.scene import Scene
-from surveil.demo.weights import DETECTOR, DETECTOR_IMGSZ
+from surveil.demo.weights import DETECTOR, DETECTOR_IMGSZ, VLM
 from surveil.messages import Box
 from tests.real.components import missing
 
@@ -57,3 +58,17 @@ def test_the_detector_sees_what_the_story_tells() -> None:
             found += any(label == one.thing.label and overlap(tuple(box), one.box) > 0.5 for label, box in boxes)
     assert told >= 8
     assert found >= 0.85 * told
+
+
+def test_the_vlm_is_as_small_as_was_said_and_is_loaded_without_the_network() -> None:
+    files = [file for file in there(VLM).iterdir() if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 15_000_000
+    assert {file.name for file in files} >= {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_the_vlm_answers_in_the_shape_it_is_asked_for_and_sees_a_climber() -> None:
+    from training.measuring import measured
+
+    told = asyncio.run(measured(there(VLM), count=8, pairs=0))
+    assert told["valid"] == 1.0
+    assert told["level"] >= 0.5  # of eight; how it is with five hundred stands in training/README.md
