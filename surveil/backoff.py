@@ -11,7 +11,7 @@ EAGER_FOR = 30.0
 class Backoff:
     """Waits of uniform(0, cap) seconds; the cap doubles from 1 to 4, and on to 30 after EAGER_FOR seconds.
 
-    Where `patient` is false it stays at 4: for the one server that is ours, which must be found at once when it is back.
+    Where `patient` is false it stays at 4: for the one server that is ours, to be found at once when it is back.
 
     Full jitter spreads many clients that lost the same server at once (AWS Architecture Blog, "Exponential
     Backoff And Jitter", 2015).

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -20,15 +19,15 @@ import typer
 
 from surveil import __version__, logs
 from surveil.assess import weights
+from surveil.cli_models import models
 from surveil.config import Config, ConfigError, SecretError, load
-from surveil.detect.engines import Format, Precision
 from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
 from surveil.redaction import redact
+from surveil.terminal import EX_FAULT, OutputError, bare_config, say, write
 
 if TYPE_CHECKING:  # it brings libraries along that `surveil check` can do without
     from surveil.score import Score
 
-EX_FAULT = 1
 EX_INTERRUPTED = 130
 # typer carries its own copy of click since 0.29 and does not name this class itself.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
@@ -60,7 +59,7 @@ def surveil(
     """Watches cameras: YOLOv8 sees every frame, Qwen2.5-VL says what and why, alerts go out over MQTT."""
     logs.set_up(logging.DEBUG if debug else logging.INFO)
     if version:
-        _print(f"surveil {__version__}")
+        write(f"surveil {__version__}")
         raise typer.Exit
 
 
@@ -81,15 +80,15 @@ def check(config: ConfigOption = Path("config.yaml")) -> None:
     try:
         settings = load(config)
     except ConfigError as error:
-        _print(redact(str(error)))
+        write(redact(str(error)))
         raise typer.Exit(os.EX_CONFIG) from None
     cameras = len(settings.cameras)
     model = settings.detector.model
     if not any(map(os.path.exists, (model, f"{model}.pt"))):
-        _say(f"note: the detector model {model} is not here yet, and is not fetched by itself")
+        say(f"note: the detector model {model} is not here yet; surveil models fetch gets it")
     if settings.assessor.backend != "none" and weights.is_research_only(settings.assessor.model):
-        _say(f"note: assessor.model {settings.assessor.model}: {weights.RESEARCH_NOTE}")
-    _print(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
+        say(f"note: assessor.model {settings.assessor.model}: {weights.RESEARCH_NOTE}")
+    write(f"{config}: valid, {cameras} camera{'s' if cameras != 1 else ''}, node {settings.node}")
 
 
 @app.command()
@@ -128,10 +127,10 @@ def replay(  # noqa: PLR0913, PLR0917 - what typer makes options of
 
             watchers.append(stack.enter_context(Renderer(render, chosen)).see)
         for message in Replay(settings, str(video), name, wall, assess, watchers).messages(progress.advance):
-            _print(message.line())
+            write(message.line())
     if explain:
         for line in explainer.lines():
-            _say(line)
+            say(line)
 
 
 @app.command()
@@ -141,7 +140,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long to measure.")] = 20.0,
 ) -> None:
     """Measure decoding, detecting and the whole pipeline on this machine; one JSON object on stdout."""
-    settings = load(config) if config else _bare_config()
+    settings = load(config) if config else bare_config()
     from surveil.bench import bench as measure
     from surveil.bench import table
 
@@ -153,7 +152,7 @@ def bench(
             test_card.write(video)
         result = measure(settings, video, seconds)
     table(result)
-    _print(json.dumps(result.as_dict()))
+    write(json.dumps(result.as_dict()))
 
 
 @app.command()
@@ -173,7 +172,7 @@ def analyze(
         raise typer.BadParameter(
             f"the profile {profile} is not in this version yet; there is security", param_hint="--profile"
         )
-    settings = load(config) if config else _bare_config()
+    settings = load(config) if config else bare_config()
     from surveil.analyze import analyses
     from surveil.drawing import Annotator
     from surveil.progress import Bar
@@ -184,10 +183,10 @@ def analyze(
         for outcome in analyses(settings, images):
             with bar.aside():
                 if isinstance(outcome, CaptureError):
-                    _say(str(outcome))
+                    say(str(outcome))
                     unreadable += 1
                     continue
-                _print(json.dumps(outcome.as_dict()))
+                write(json.dumps(outcome.as_dict()))
             if annotator is not None:
                 outcome.annotate(annotator)
     if unreadable:
@@ -204,7 +203,7 @@ def evaluate(
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw a figure for each model there.")] = None,
 ) -> None:
     """Judge VLMs by stills and clips whose risk is known, by sub-folder or labels.yaml; one JSON object on stdout."""
-    loaded = {str(file): load(file) for file in configs or ()} or {"default": _bare_config()}
+    loaded = {str(file): load(file) for file in configs or ()} or {"default": bare_config()}
     from surveil import evaluation, samples
     from surveil.progress import Bar
 
@@ -225,15 +224,15 @@ def evaluate(
             whole = evaluation.report(folder, labelled, scores)
             if report is not None:
                 evaluation.write(report, whole)
-            _print(json.dumps(whole))
+            write(json.dumps(whole))
             evaluation.show(scores)
     unreadable = list(dict.fromkeys(line for score in scores for line in score.unreadable))
     for line in unreadable:
-        _say(line)
+        say(line)
     if unreadable:
         raise typer.Exit(os.EX_NOINPUT)
     if not any(score.answered for score in scores):
-        _say("no sample got an answer: the figures say nothing of the model")
+        say("no sample got an answer: the figures say nothing of the model")
         raise typer.Exit(EX_FAULT)
 
 
@@ -251,7 +250,7 @@ def demo(
 
     # A `kill` ends it as Ctrl-C does, with everything that it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if not Demonstration(seconds, FOLDER, _print if as_json else None).run():
+    if not Demonstration(seconds, FOLDER, write if as_json else None).run():
         raise typer.Exit(EX_FAULT)
 
 
@@ -260,7 +259,7 @@ def doctor(
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="What must be there.")] = None,
 ) -> None:
     """Show what this machine can do, and what to do about what is missing."""
-    settings = load(config) if config else _bare_config()
+    settings = load(config) if config else bare_config()
     from rich.console import Console
 
     from surveil.doctor import findings, table
@@ -271,65 +270,7 @@ def doctor(
         raise typer.Exit(EX_FAULT)
 
 
-models = typer.Typer(help="Shows the detector engines of this machine, and makes new ones.", no_args_is_help=True)
 app.add_typer(models, name="models")
-
-
-@models.command("list")
-def models_list() -> None:
-    """Show the engines that were exported on this machine."""
-    from rich.console import Console
-
-    from surveil.detect.engines import EngineCache
-    from surveil.models import table
-
-    cache = EngineCache()
-    engines = cache.all()
-    if not engines:
-        _say(f"there are no engines in {cache.root}; surveil models export makes one")
-        return
-    Console().print(table(engines))
-
-
-@models.command("export")
-def models_export(
-    model: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL.pt]", help="The weights; the config's if not said.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Whose detector.")] = None,
-    calibrate: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="VIDEO", help="A recording of your cameras (several allowed): INT8, in their shape."),
-    ] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Input, as 640x384; the recordings' shape.")] = None,
-    format: Annotated[Format | None, typer.Option(help="What runs it; the fastest here if not said.")] = None,  # noqa: A002
-    precision: Annotated[Precision | None, typer.Option(help="INT8 needs --calibrate.")] = None,
-) -> None:
-    """Make the detector engine for this machine, and print where it lies; run, replay and bench then take it."""
-    settings = load(config) if config else _bare_config()
-    detector = settings.detector
-    wide = _size(size)
-    from surveil.models import Wish, make
-
-    weights = model or next((p for p in (Path(detector.model), Path(f"{detector.model}.pt")) if p.exists()), None)
-    if weights is None or not weights.exists():
-        raise ModelError(f"the weights {weights or detector.model} are not here; download them once (README)")
-    wish = Wish(
-        weights=weights,
-        imgsz=max(wide) if wide else detector.imgsz,
-        device=detector.device,
-        cameras=len(settings.cameras) if config else None,
-        recordings=calibrate or (),
-        format=format,
-        precision=precision,
-        size=wide,
-    )
-    try:
-        engine = make(wish)
-    except ModelError as error:
-        _say(str(error))
-        raise typer.Exit(EX_FAULT) from None
-    _print(str(engine.model))
 
 
 @app.command()
@@ -342,7 +283,7 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> No
 
         described = alert_schema()
     described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    _print(json.dumps(described, indent=2))
+    write(json.dumps(described, indent=2))
 
 
 def main() -> NoReturn:
@@ -351,18 +292,14 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
-        _say(error.format_message())
+        say(error.format_message())
         code = os.EX_USAGE
     except (typer.Abort, KeyboardInterrupt):
         code = EX_INTERRUPTED
     except SurveilError as error:
-        _say(str(error))
+        say(str(error))
         code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), EX_FAULT)
     sys.exit(code or 0)
-
-
-class OutputError(SurveilError):
-    """Results cannot be written to stdout."""
 
 
 # The first that fits. An assessor's fault reaches the command line only when its model cannot be loaded.
@@ -377,27 +314,6 @@ _CODES: dict[type[SurveilError], int] = {
 }
 
 
-def _print(text: str) -> None:
-    """Write one result to stdout, at once: whoever reads along sees an alert when it is there."""
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # What could not be written stays in Python's buffer, and would be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"the results cannot be written: {(error.strerror or str(error)).lower()}") from None
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is left to hear it
-        sys.stderr.write(f"{redact(text)}\n")
-
-
-def _bare_config() -> Config:
-    """Return the defaults, for verbs that need no camera."""
-    return Config.model_validate_json('{"cameras": {"bench": {"source": "bench"}}}')
-
-
 def _plots(folder: Path | None) -> Callable[[Score], None]:
     """Return what draws a score, if there is a folder for it. Raises StorageError."""
     if folder is None:
@@ -405,17 +321,6 @@ def _plots(folder: Path | None) -> Callable[[Score], None]:
     from surveil.evaluation_plots import Plots
 
     return Plots(folder).draw
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """Return height and width of `640x384`; raises what typer tells as wrong usage."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
-    sides = tuple(map(int, match.groups())) if match else (0, 0)
-    if not all(32 <= side <= 4096 and side % 32 == 0 for side in sides):
-        raise typer.BadParameter(f"{text} is no size such as 640x384, in multiples of 32", param_hint="--size")
-    return sides[1], sides[0]
 
 
 def _camera_of(settings: Config, camera: str | None) -> str:

@@ -62,7 +62,7 @@ def table(found: list[Finding]) -> Table:
 def _detector(config: Config) -> Finding:
     model = config.detector.model
     if not any(Path(name).exists() for name in (model, f"{model}.pt")):
-        return Finding("detector", f"{model} is not here", "download it once (README), and name where it lies", True)
+        return Finding("detector", f"{model} is not here", "surveil models fetch gets it; or name where it lies", True)
     try:
         detector = build.detector(config)
     except ModelError as error:

@@ -19,8 +19,12 @@ from typing import Any
 from surveil import __version__, assessors, build, systemd
 from surveil.assess.assessment import AssessmentStage
 from surveil.assess.queue import UrgencyQueue
+from surveil.capture import clip
 from surveil.capture.grabber import Grabber
+from surveil.capture.packets import PacketRing
+from surveil.capture.recorder import ClipRecorder
 from surveil.channels import Channel, FrameQueue
+from surveil.clips import Clips
 from surveil.clock import Clock, SystemClock, utc_text
 from surveil.commands import Command
 from surveil.config import Config, machine_name
@@ -186,7 +190,14 @@ class Service:
             if (stream := build.detail(name, camera, clock)) is not None
         }
         _log.info("cameras are decoded %s", build.decoder())
-        self._grabbers = [self._grabber(name, detector.input_size) for name in config.cameras]
+        rings: dict[str, PacketRing] = {}
+        self._grabbers = [self._grabber(name, detector.input_size, rings) for name in config.cameras]
+        masked = {name: "masks" for name, camera in config.cameras.items() if camera.masks}
+        self._recorder = ClipRecorder(Path(config.storage.path), rings, clock, masked)
+        self._clips = Clips(
+            self._recorder, lambda camera, ident: evidence.name(camera, ident, ".mp4"), self._sink.deliver, clock
+        )
+        self._clips.recovered({Path(name).stem: name for name in clip.clean(Path(config.storage.path))})
 
     def start_threads(self) -> None:
         """Start every room, the last ones first, so that each finds the next one there."""
@@ -198,6 +209,7 @@ class Service:
         self._darken()
         self._link.start()
         self._delivery.start()
+        self._recorder.start()
         self._detection.start()
         for reader in self._readers():
             reader.start()
@@ -239,12 +251,7 @@ class Service:
         systemd.notify("STOPPING=1", "STATUS=stopping")
         _log.info("stopping")
         deadline = _Deadline(self._clock, self._clock.monotonic() + STOP_SECONDS)
-        for reader in self._readers():
-            reader.stop()
-        reading = _Deadline(self._clock, self._clock.monotonic() + 2.0)
-        for reader in self._readers():
-            if not reader.join(reading.left(2.0)):
-                _log.warning("camera=%s a blocked read is left to the end of the process", reader.camera)
+        self._stop_readers()
         if not self._detection.stop(deadline.left(1.5)):
             _log.warning("the detector did not stop in time")
         self._drain()
@@ -253,6 +260,9 @@ class Service:
         self._drain()
         self._keep_habits(0.0)
         self._act(self._policy.end_all("restart", "the daemon stopped before the answer", self._now()))
+        if not self._recorder.stop(deadline.left(2.0)):
+            _log.warning("not every clip could be completed in time: the next start does that")
+        self._clips.let_all_go()
         if not self._delivery.stop(deadline.left(1.5)):
             _log.warning("not every alert could be made into a message in time")
         for grabber in self._grabbers:
@@ -264,6 +274,14 @@ class Service:
             _log.warning("the built-in broker did not stop in time")
         self._database.close()
         _log.info("stopped")
+
+    def _stop_readers(self) -> None:
+        for reader in self._readers():
+            reader.stop()
+        reading = _Deadline(self._clock, self._clock.monotonic() + 2.0)
+        for reader in self._readers():
+            if not reader.join(reading.left(2.0)):
+                _log.warning("camera=%s a blocked read is left to the end of the process", reader.camera)
 
     # The threads' ways in.
 
@@ -329,7 +347,7 @@ class Service:
     def _act(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             if decision.alert is not None:
-                self._sink.deliver(decision)
+                self._clips.tell(decision, decision.alert)
         # A question may end at once, in a message that comes after those of this moment.
         for decision in decisions:
             if decision.request is not None and self._assessment is not None:
@@ -378,6 +396,7 @@ class Service:
         if turned:
             self._darken()
         self._act(self._policy.tick(self._now()))
+        self._clips.tick()
         for grabber in self._grabbers:
             self._take(grabber.check())
         for name, detail in self._details.items():
@@ -451,9 +470,11 @@ class Service:
         }
         self._link.retain(f"{camera}/status", json.dumps(payload).encode(), 1)
 
-    def _grabber(self, name: str, input_size: tuple[int, int]) -> Grabber[Frame]:
+    def _grabber(self, name: str, input_size: tuple[int, int], rings: dict[str, PacketRing]) -> Grabber[Frame]:
         camera, detail = self._config.cameras[name], self._details.get(name)
         make_source = build.source(name, camera, input_size, self._clock, self._metrics, detail)
+        if make_source.ring is not None:
+            rings[name] = make_source.ring
         return Grabber(name, make_source, self._on_frame, self._on_status, self._clock)
 
 

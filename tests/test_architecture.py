@@ -24,6 +24,7 @@ GLUE = {
     "systemd",
     "switches",
     "control",
+    "clips",
     "stats",
     "overload",
     "status",
@@ -31,13 +32,14 @@ GLUE = {
     "drawing",
     "render",
     "progress",
+    "terminal",
     "testing",
 }
 TOP = {
     "service", "oracle", "replay", "bench", "models", "analyze", "samples", "score", "evaluation", "evaluation_plots",
-    "doctor",
+    "doctor", "fetch",
 }  # fmt: skip
-LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli"}, {"__main__"}]
+LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli", "cli_models"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {
@@ -69,7 +71,15 @@ ADAPTERS = {
         "detect/yolo.py",
         "assess/qwen_model.py",
     },
-    "httpx": {"assess/openai.py", "assess/replies.py"},
+    "httpx": {
+        "assess/openai.py",
+        "assess/replies.py",
+        "fetch/download.py",
+        "fetch/fetching.py",
+        "fetch/hub.py",
+        "fetch/release.py",
+        "fetch/remote.py",
+    },
     "torchvision": {"detect/boxes.py"},
     "transformers": {"assess/qwen_model.py"},
     "xgrammar": {"assess/qwen_model.py"},

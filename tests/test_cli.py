@@ -78,7 +78,7 @@ def test_check_tells_every_problem_on_stdout_and_exits_78(tmp_path: Path) -> Non
     [
         ("cameras: {}\n", 78, "cameras: should have at least 1 item"),
         (ONE + "detector: {model: /no/model.pt}\n", 78, "there is no model /no/model.pt"),
-        (ONE, 78, "yolov8n.pt is not here; download it once"),
+        (ONE, 78, "yolov8n.pt is not here; surveil models fetch"),
         (ONE + "detector: {model: broken.pt}\n", 78, "is no model that can be loaded"),
         (ONE + "storage: {path: c.yaml/x}\n", 73, "storage.path c.yaml/x cannot be written"),
         (ONE + "mqtt: {username: u, password: {env: NOT_SET_AT_ALL}}\n", 78,
@@ -125,7 +125,7 @@ def test_analyze_tells_what_it_lacks(tmp_path: Path) -> None:
     subprocess.run(["ffmpeg", "-v", "error", "-i", "bar.mp4", "bar.png"], cwd=tmp_path, check=True)
     done = surveil_says("analyze", "bar.png", folder=tmp_path)
     assert (done.returncode, done.stdout) == (78, "")
-    assert "yolov8n.pt is not here; download it once" in done.stderr
+    assert "yolov8n.pt is not here; surveil models fetch" in done.stderr
 
 
 def test_eval_tells_what_it_lacks_before_anything_is_loaded(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_eval_tells_what_it_lacks_before_anything_is_loaded(tmp_path: Path) -> N
         (["set", "--config", "c.yaml"], 78, "c.yaml: there is no assessor to judge, because the config says so"),
         (["set", "--config", "asks.yaml", "--report", "no/r.json"], 73, "no/r.json cannot be written"),
         (["set", "--config", "asks.yaml", "--plots", "c.yaml/x"], 73, "c.yaml/x cannot be written"),
-        (["set", "--config", "asks.yaml"], 78, "yolov8n.pt is not here; download it once"),
+        (["set", "--config", "asks.yaml"], 78, "yolov8n.pt is not here; surveil models fetch"),
     ):
         done = surveil_says("eval", *arguments, folder=tmp_path)
         assert (done.returncode, done.stdout) == (code, ""), done.stderr

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from tests.real.components import Daemon, Subscriber, wait_for
@@ -68,6 +69,10 @@ def test_a_killed_daemon_goes_on_where_it_was(
     cut, begun = list(incidents)[:2]
     assert incidents[cut][-1]["end_reason"] == "restart"
     assert (incidents[begun][0]["previous"], incidents[begun][0]["notify"]) == (cut, False)
+    for told_of in incidents.values():
+        clip = tmp_path / "data" / told_of[-1]["clip"]
+        with av.open(str(clip)) as container:
+            assert next(container.decode(container.streams.video[0])).width == 768
     with sqlite3.connect(tmp_path / "data" / "surveil.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert database.execute("SELECT count(*) FROM revision WHERE state = 'waiting'").fetchone()[0] == 0

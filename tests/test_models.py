@@ -58,7 +58,7 @@ def test_an_engine_is_made_from_a_recording_shown_and_made_only_once(
 def test_what_cannot_be_made_is_told_in_one_line(tmp_path: Path, untrained: Path) -> None:
     missing = surveil("export", tmp_path / "none.pt")
     assert missing.returncode == 78
-    assert missing.stderr.strip() == f"the weights {tmp_path}/none.pt are not here; download them once (README)"
+    assert missing.stderr.strip() == f"the weights {tmp_path}/none.pt are not here; surveil models fetch gets them"
     (tmp_path / "broken.pt").write_bytes(b"no model")
     broken = surveil("export", tmp_path / "broken.pt")
     assert broken.returncode == 1

@@ -91,6 +91,5 @@ def _path(model: str) -> Path:
         if path.exists():
             return path
     raise ModelError(
-        f'the detector model {model} is not here; download it once (README, "Your own camera") '
-        "and name its path in detector.model"
+        f"the detector model {model} is not here; surveil models fetch gets it, or name its path in detector.model"
     )

@@ -94,6 +94,6 @@ def test_what_is_no_model_is_told_in_one_line(name: str, tmp_path: Path) -> None
 
 def test_weights_that_are_not_here_are_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=r"yolov8n\.pt is not here; download it once"):
+    with pytest.raises(ModelError, match=r"yolov8n\.pt is not here; surveil models fetch"):
         load("yolov8n.pt")
     assert list(tmp_path.iterdir()) == []

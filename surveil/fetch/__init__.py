@@ -1,0 +1,1 @@
+"""Models from their publishers, once: resumed where a download was cut off, and checked by hash."""
