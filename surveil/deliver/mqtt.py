@@ -261,7 +261,8 @@ class MqttLink:
         self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self._farewell = reason
+        if self._farewell is None:  # what the broker says comes first, then that the socket is gone
+            self._farewell = reason
 
     def _on_publish(self, _client: Any, _data: Any, packet: int, reason: Any, _properties: Any) -> None:
         self._unacknowledged.discard(packet)
@@ -388,6 +389,8 @@ class MqttLink:
 
     def _hung_up(self) -> BrokerError:
         why = f": {str(self._farewell).lower()}" if self._farewell else ""
+        if "taken over" in why:
+            why += f"; another client calls itself {self._broker.client_id}: is there a second daemon of this node?"
         return BrokerError(f"broker {self._broker.place} closed the connection{why}")
 
     def _flushing(self) -> bool:

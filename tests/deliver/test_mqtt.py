@@ -279,3 +279,34 @@ def test_a_protocol_that_the_config_names_is_the_only_one(
             wait_for(lambda: not len(outbox), 10, "it is acknowledged")
         assert f"is connected, in MQTT {version}" in caplog.text
     wait_for(lambda: subscriber.payloads("/alert") == [b"1", b"1"], 5, "both arrive")
+
+
+def test_what_is_said_to_us_is_heard_and_what_cannot_be_understood_ends_nothing(
+    broker: int, subscribe: Subscribe, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[str, bytes, bool]] = []
+
+    def tell(topic: str, payload: bytes, retained: bool) -> None:
+        heard.append((topic, payload, retained))
+        if payload == b"junk":
+            raise ValueError("it is junk")
+        if payload == b"fault":
+            raise KeyError(topic)
+
+    subscriber = subscribe(broker)
+    subscriber.say("surveil/box/mode/set", "before", retain=True)
+    with linked(broker, topics=("surveil/box/mode/set",), tell=tell) as (link, outbox):
+        wait_for(lambda: link.connected, 10, "connected")
+        for payload in (b"junk", b"fault", b"away"):
+            subscriber.say("surveil/box/mode/set", payload)
+        wait_for(lambda: len(heard) == 4, 10, "all are heard")
+        send(link, outbox, 1)
+        wait_for(lambda: not len(outbox), 10, "the connection is still there")
+    assert [(payload, retained) for _, payload, retained in heard] == [
+        (b"before", True),
+        (b"junk", False),
+        (b"fault", False),
+        (b"away", False),
+    ]
+    assert "was not understood, and changes nothing: it is junk" in caplog.text
+    assert "a fault over a message" in caplog.text
