@@ -28,7 +28,7 @@ from training.vision import train as train_eyes
 
 _READING_SHARE = 0.75
 _SHORT_SHARE = 0.6
-"""Of the steps with eyes shut, so many are with sets of few pictures."""
+"""Of the steps, so many are with sets of few pictures, which show as much at a third of the cost."""
 EYE_STEPS, STEPS = 3500, 2000
 
 
@@ -67,7 +67,7 @@ def train(folder: Path, stage: Stage) -> None:
     model.model.visual.requires_grad_(stage.eyes_open)
     windows.together(model.model.visual)
     run = Run(folder / "qwen" / f"{stage.name}.pt", model, stage.rate, stage.steps)
-    plan = Plan(stage.tokens, run.step, 0 if stage.eyes_open else int(_SHORT_SHARE * stage.steps))
+    plan = Plan(stage.tokens, run.step, int(_SHORT_SHARE * stage.steps))
     teacher = Teacher(processor)
     loader = _seen(folder, processor, plan) if stage.eyes_open else _read(folder, processor, plan, model)
     held = [teacher.lesson(one) for one in shards.load(folder / "sets" / "val" / "000000.pickle")]

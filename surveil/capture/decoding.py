@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -235,8 +236,15 @@ def moments_of_packets(
 
 
 def full(picture: VideoFrame) -> Picture:
-    """Return what makes the picture at its own size, when it is asked to."""
-    return lambda: _pixels(picture.reformat(format="bgr24"))
+    """Return what makes the picture at its own size, when it is asked to; from any thread, also two at a time."""
+    turn = threading.Lock()
+
+    def made() -> Image:
+        # A frame keeps one converter for itself, and FFmpeg dies of two threads in one (seen: a segmentation fault).
+        with turn:
+            return _pixels(picture.reformat(format="bgr24"))
+
+    return made
 
 
 def _pixels(picture: VideoFrame) -> Image:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -83,3 +84,11 @@ def test_what_is_no_video_is_told_in_our_words(tmp_path: Path) -> None:
             container.mux(packet)
     with opened(str(tmp_path / "sound.mp4"), "") as container, pytest.raises(CaptureError, match="no video in it"):
         Decoder(container, (64, 64), lambda: (0.0, 0.0))
+
+
+def test_one_picture_may_be_made_by_several_threads_at_a_time() -> None:
+    frame = av.VideoFrame.from_ndarray(np.full((540, 960, 3), 90, np.uint8), format="bgr24").reformat(format="yuv420p")
+    make = full(frame)
+    with ThreadPoolExecutor(8) as pool:
+        means = [float(picture.mean()) for picture in pool.map(lambda _: make(), range(400))]
+    assert max(means) - min(means) == 0
