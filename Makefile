@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/debian-packages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install ## show the whole job on a yard of our own; waits for its VLM, which make demo-models trains
+demo: install ## show the whole job on a yard of our own (ARGS="--seconds 60 --json" passes options)
 	$(BIN)/surveil demo $(ARGS)
 
 test: install ## install what the tests need, and run them (ARGS="-k mqtt" passes options to pytest)
