@@ -61,7 +61,9 @@ def stages(steps: int, tokens: int) -> tuple[Stage, Stage]:
 
 
 def train(folder: Path, stage: Stage) -> None:
-    """Train one stage to its end; goes on where it was cut off."""
+    """Train one stage to its end; goes on where it was cut off, and passes over what is complete."""
+    if (folder / "qwen" / stage.name).exists():
+        return
     processor = AutoProcessor.from_pretrained(folder / "qwen" / "start")
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder / "qwen" / stage.before, dtype=torch.float32)
     model.model.visual.requires_grad_(stage.eyes_open)
