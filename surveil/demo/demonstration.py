@@ -10,21 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from surveil.clock import SystemClock
-from surveil.demo import household
+from surveil.demo import household, weights
 from surveil.demo.camera import YardCamera
 from surveil.demo.daemon import Daemon
 from surveil.demo.rtsp_server import RtspServer
 from surveil.demo.screen import Screen
 from surveil.demo.subscriber import Message, Subscriber
-from surveil.demo.weights import DETECTOR, VLM
-from surveil.interfaces import ModelError, StorageError
+from surveil.interfaces import StorageError
 
 SEED = 7
 FOLDER = Path("surveil-demo")
 PATIENCE_SECONDS = 15.0
 """An assessment that is under way when the time is over is waited for this long."""
 _LOOK_SECONDS = 0.2
-_TRAIN = "make demo-models trains the demo's models, in hours (training/README.md)"
 
 
 class Demonstration:
@@ -44,9 +42,7 @@ class Demonstration:
 
     def run(self) -> bool:
         """Run to the end; return whether at least one alert was assessed. Raises SurveilError."""
-        for weights in (DETECTOR, VLM):
-            if not weights.exists():
-                raise ModelError(f"{weights} is missing: {_TRAIN}")
+        weights.check()
         config = self._prepared()
         with contextlib.ExitStack() as stack:
             port = _free_port()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from surveil.demo import demonstration
+from surveil.demo import weights
 from surveil.demo.demonstration import Demonstration
 from surveil.interfaces import ModelError, StorageError
 from tests.real.components import wait_for
@@ -19,15 +20,25 @@ from tests.real.components import wait_for
 def test_a_model_that_is_missing_is_told_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demonstration, "VLM", tmp_path / "qwen")
+    monkeypatch.setattr(weights, "VLM", tmp_path / "qwen")
     with pytest.raises(ModelError, match="qwen is missing: make demo-models trains the demo's models"):
         Demonstration(5.0, tmp_path / "surveil-demo", None).run()
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "qwen").mkdir()
-    monkeypatch.setattr(demonstration, "VLM", tmp_path / "qwen")
+@pytest.mark.parametrize("name", ["yard.pt", "qwen/config.json", "qwen/tokenizer.json", "qwen/model.safetensors"])
+def test_a_damaged_model_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(weights.DETECTOR.parent, models)
+    (models / name).write_bytes((models / name).read_bytes()[:1000])
+    monkeypatch.setattr(weights, "DETECTOR", models / "yard.pt")
+    monkeypatch.setattr(weights, "VLM", models / "qwen")
+    with pytest.raises(ModelError, match=f"{name} is damaged: install surveil anew"):
+        Demonstration(5.0, tmp_path / "surveil-demo", None).run()
+    assert not (tmp_path / "surveil-demo").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "surveil-demo").write_text("a file is in the way")
     with pytest.raises(StorageError, match="surveil-demo cannot be written: file exists; start the demo where it can"):
         Demonstration(5.0, tmp_path / "surveil-demo", None).run()
