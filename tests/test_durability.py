@@ -101,9 +101,9 @@ def test_switches_and_mode_outlive_a_restart_and_junk_changes_nothing(
     wait_for(lambda: b'{"person": 1}' in subscriber.payloads("hall/objects"), 60, "somebody is counted")
     for topic, payload in (("door/detect/set", "OFF"), ("hall/alerts/set", "OFF 1"), ("mode/set", "away")):
         subscriber.say(f"surveil/box/{topic}", payload)
-    for payload in (b"\xff", b"on", b"{" * 9000, b"", b"OFF -1"):
+    for junk in (b"\xff", b"on", b"{" * 9000, b"", b"OFF -1"):
         for topic in ("door/detect/set", "mode/set", "replay/set", "hall/feedback/set", "nobody/detect/set"):
-            subscriber.say(f"surveil/box/{topic}", payload)
+            subscriber.say(f"surveil/box/{topic}", junk)
     wait_for(lambda: subscriber.payloads("hall/alerts/state") == [b"ON", b"OFF", b"ON"], 10, "off for a second")
     assert subscriber.payloads("door/detect/state") == [b"ON", b"OFF"]
     assert subscriber.payloads("mode/state") == [b"home", b"away"]
