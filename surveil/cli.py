@@ -19,6 +19,7 @@ import typer
 
 from surveil import __version__, logs
 from surveil.assess import weights
+from surveil.cli_alerts import alerts
 from surveil.cli_models import models
 from surveil.config import Config, ConfigError, SecretError, load
 from surveil.interfaces import AssessorError, CaptureError, ModelError, StorageError, SurveilError
@@ -271,6 +272,7 @@ def doctor(
 
 
 app.add_typer(models, name="models")
+app.add_typer(alerts, name="alerts")
 
 
 @app.command()

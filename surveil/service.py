@@ -50,11 +50,13 @@ from surveil.metrics import Metrics
 from surveil.overload import Overload
 from surveil.stats import Stats
 from surveil.status import LIVE, StatusBoard
+from surveil.store.ballast import Ballast
 from surveil.store.database import Database
 from surveil.store.evidence import EvidenceFolder
 from surveil.store.habits import HabitsFile
 from surveil.store.ledger import AlertLedger, LeftOpen
 from surveil.store.questions import QuestionBook
+from surveil.store.retention import Retention
 from surveil.store.switches import SwitchTable
 from surveil.switches import Switches
 from surveil.trigger.identity import random_entropy
@@ -66,6 +68,7 @@ _log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
 OBJECTS_SECONDS = 1.0
+RESENT_SECONDS = 1.0
 STATS_SECONDS = 10.0
 WATCHDOG_SECONDS = 5.0
 HABITS_SECONDS = 900.0
@@ -143,8 +146,7 @@ class Service:
             evidence.prepare()
         except OSError as error:
             raise StorageError(f"storage.path {config.storage.path} cannot be written: {error.strerror}") from None
-        self._database = Database(Path(config.storage.path))
-        self._database.open()
+        self._open_database()
         build.passwords(config)
         broker = build.broker(config)
         self._embedded = embedded.EmbeddedBroker(config.mqtt.port) if config.mqtt.embedded else None
@@ -168,7 +170,9 @@ class Service:
         outbox.open()
         machine = machine_name()
         ear = Ear(config, machine, lambda command: self._inbox.put(command, timeout=0), metrics)
-        self._link = MqttLink(broker, outbox, clock, evidence.read, hearing=ear.hearing())
+        days = config.storage.keep_days
+        kept = None if days is None else days * 86_400
+        self._link = MqttLink(broker, outbox, clock, evidence.read, kept, ear.hearing())
         switches = Switches(config.cameras, SwitchTable(self._database), clock)
         self._control = Control(switches, self._policy, self._ledger, outbox, self._link, clock)
         shelves = Shelves(outbox, evidence, self._questions)
@@ -199,6 +203,13 @@ class Service:
         )
         self._clips.recovered({Path(name).stem: name for name in clip.clean(Path(config.storage.path))})
 
+    def _open_database(self) -> None:
+        folder = Path(self._config.storage.path)
+        ballast = Ballast(folder)
+        self._database = Database(folder, ballast.give_up)
+        self._database.open()
+        self._retention = Retention(self._database, ballast, self._config.storage, self._clock)
+
     def start_threads(self) -> None:
         """Start every room, the last ones first, so that each finds the next one there."""
         if self._assessment is not None:
@@ -210,6 +221,7 @@ class Service:
         self._link.start()
         self._delivery.start()
         self._recorder.start()
+        self._retention.start()  # before anything is seen: it compares the clock with the newest alert of the last run
         self._detection.start()
         for reader in self._readers():
             reader.start()
@@ -227,6 +239,7 @@ class Service:
         chores = [
             _Chore(TICK_SECONDS, self._tick),
             _Chore(OBJECTS_SECONDS, self._tell_objects),
+            _Chore(RESENT_SECONDS, self._look_again),
             _Chore(STATS_SECONDS, self._tell_stats),
             _Chore(WATCHDOG_SECONDS, self._feed_watchdog),
             _Chore(HABITS_SECONDS, self._keep_habits),
@@ -272,6 +285,8 @@ class Service:
             _log.warning("%d messages wait on disk for the broker and the next start", self._link.waiting)
         if self._embedded is not None and not self._embedded.stop(deadline.left(2.0)):
             _log.warning("the built-in broker did not stop in time")
+        if not self._retention.stop(deadline.left(1.0)):
+            _log.warning("what is old was still being deleted")
         self._database.close()
         _log.info("stopped")
 
@@ -433,6 +448,15 @@ class Service:
             self._retain_status(name)
         up = sum(status.state in LIVE for status in statuses.values())
         systemd.notify(f"STATUS={up} of {len(self._grabbers)} cameras, broker {self._link.describe()}")
+
+    def _look_again(self, _now: float) -> None:
+        """Send what `surveil alerts resend` lets go out again."""
+        try:
+            if self._database.changed_elsewhere():
+                self._outbox.look_again()
+                self._link.wake()
+        except StorageError as error:
+            self._fold.warn(f"what is to be sent again cannot be seen: {error}")
 
     def _tell_objects(self, now: float) -> None:
         for name, policy in self._policy.cameras.items():

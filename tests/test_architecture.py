@@ -37,9 +37,9 @@ GLUE = {
 }
 TOP = {
     "service", "oracle", "replay", "bench", "models", "analyze", "samples", "score", "evaluation", "evaluation_plots",
-    "doctor", "fetch",
+    "doctor", "fetch", "alerts",
 }  # fmt: skip
-LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli", "cli_models"}, {"__main__"}]
+LAYERS = [VOCABULARY, ROOMS, GLUE, TOP, {"cli", "cli_models", "cli_alerts"}, {"__main__"}]
 
 ADAPTERS = {
     "av": {

@@ -20,9 +20,6 @@ def _is(*allowed: Any) -> Callable[[Any], bool]:
 
 # Path of the key → whether this version can do what it says.
 _NODE: dict[Path, Callable[[Any], bool]] = {
-    ("storage", "keep_days"): _is(None),
-    ("storage", "keep_days_low"): _is(None),
-    ("storage", "keep_gb"): _is(None),
     ("web", "listen"): _is(None),
     ("web", "tokens"): _is({}),
     ("web", "public_url"): _is(None),

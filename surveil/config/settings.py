@@ -231,12 +231,12 @@ class Mqtt(Strict):
 
 
 class Storage(Strict):
-    """Where evidence lies."""
+    """Where alerts and evidence lie, and for how long; null is no limit."""
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = "data"
-    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
-    keep_days_low: Annotated[int, Field(ge=1, le=36_500)] | None = None
-    keep_gb: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = 14
+    keep_days_low: Annotated[int, Field(ge=1, le=36_500)] | None = 3
+    keep_gb: Annotated[float, Field(gt=0, le=1_000_000)] | None = 20.0
 
 
 class Token(Strict):

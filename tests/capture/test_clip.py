@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import resource
@@ -186,19 +187,23 @@ def test_a_name_that_leaves_the_root_is_refused(name: str, tmp_path: Path) -> No
     assert path_of(tmp_path, "front/2026/11/22/a.mp4") == tmp_path / "front/2026/11/22/a.mp4"
 
 
-@pytest.fixture
-def at_most(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No file of this process may become larger: what a full disk does to one writer, for everybody."""
+@contextlib.contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """No file of this process may become larger: what a full disk does to one writer, for everybody.
+
+    Only around what is tested: where pytest writes to a file, that is held to it too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (request.param, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("at_most", [1000, 4000], indirect=True)
-@pytest.mark.usefixtures("at_most")
-def test_a_disk_that_takes_no_more_is_no_clip_and_nothing_is_left(tmp_path: Path, plain: Packets) -> None:
-    with pytest.raises(NoClip, match=r"^file too large$"):
+@pytest.mark.parametrize("size", [1000, 4000])
+def test_a_disk_that_takes_no_more_is_no_clip_and_nothing_is_left(size: int, tmp_path: Path, plain: Packets) -> None:
+    with at_most(size), pytest.raises(NoClip, match=r"^file too large$"):
         written(tmp_path / "one.mp4", plain)
     assert list(tmp_path.iterdir()) == []
 

@@ -147,7 +147,6 @@ def test_bad_values(tmp_path: Path, text: str, complaint: str) -> None:
         "cameras: {f: {source: /dev/video0}}",
         "cameras: {f: {source: 'folder:/pictures'}}",
         MINIMAL + "web: {listen: '127.0.0.1:8080'}",
-        MINIMAL + "storage: {keep_days: 14}",
     ],
 )
 def test_what_has_not_landed_is_refused_by_name(tmp_path: Path, text: str) -> None:
