@@ -33,6 +33,7 @@ def coded(images: Iterable[Image], fps: int, **options: str) -> Iterator[Image]:
     encoder.bit_rate = int(rate)
     limits = {"maxrate": rate, "bufsize": str(2 * int(rate)), "g": str(2 * fps), "bf": "0", "preset": "veryfast"}
     encoder.options = limits | options
+    encoder.thread_count = 1  # with more, x264's rate control gives another stream from run to run
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, av.VideoCodecContext)
     for number, image in enumerate(images):
