@@ -390,6 +390,8 @@ class Service:
         for incident in left:
             try:
                 told = restored(incident.payload)
+                if told.phase != "end" and incident.snapshot is not None:
+                    self._delivery.recovered(told.id, incident.snapshot)
                 if told.phase != "end" or told.end_reason == "restart":
                     self._act(self._policy.resume(told, self._asked_again(told, incident), now))
             except (StorageError, ValueError) as error:

@@ -68,6 +68,7 @@ def test_a_killed_daemon_goes_on_where_it_was(
         assert told_of[-1]["phase"] == "end"
     cut, begun = list(incidents)[:2]
     assert incidents[cut][-1]["end_reason"] == "restart"
+    assert incidents[cut][-1]["snapshot"] == incidents[cut][0]["snapshot"] is not None
     assert (incidents[begun][0]["previous"], incidents[begun][0]["notify"]) == (cut, False)
     # Killed so soon, the first may have nothing on disk yet; the other was stopped, and has what there was.
     with av.open(str(tmp_path / "data" / incidents[begun][-1]["clip"])) as container:

@@ -79,6 +79,10 @@ class Delivery:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def recovered(self, incident: str, snapshot: str) -> None:
+        """Take in where the picture lies of an incident that the last run began: its last message names it too."""
+        self._snapshots[incident] = snapshot
+
     def deliver(self, decision: Decision) -> None:
         """Take one decision; never blocks. Of a question it only keeps what it takes to ask it again after a crash."""
         if not self._decided.put(decision, timeout=0):

@@ -242,7 +242,9 @@ class Outbox:
         waiting, dead = self._ledger.counts()
         with self._lock:
             self._loaded, self._more = 0, True
-            self._count, self._dead = waiting + len(self._unsaved), dead
+            # What was settled in memory meanwhile still waits on disk.
+            settled = len(self._arrived) + len(self._dying)
+            self._count, self._dead = waiting + len(self._unsaved) - settled, dead + len(self._dying)
 
     @property
     def dead(self) -> int:

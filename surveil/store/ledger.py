@@ -16,11 +16,15 @@ REPLAY_MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
-    """An incident as the last run left it: its newest message, and what the VLM was asked, of use until `answer_by`."""
+    """An incident as the last run left it: its newest message, and what the VLM was asked, of use until `answer_by`.
+
+    `snapshot` is where its picture lies, below the storage path.
+    """
 
     payload: bytes
     answer_by: float | None
     question: str | None
+    snapshot: str | None
 
 
 class AlertLedger:
@@ -112,7 +116,7 @@ class AlertLedger:
         """
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT payload, answer_by, question FROM incident JOIN revision "
+                "SELECT payload, answer_by, question, snapshot FROM incident JOIN revision "
                 "ON revision.incident = incident.id AND revision.rev = incident.rev "
                 "WHERE ended = 0 OR updated > ? ORDER BY started",
                 (since,),

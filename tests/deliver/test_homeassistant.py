@@ -10,9 +10,9 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from surveil import __version__
+from surveil import __version__, commands
 from surveil.config import Config
-from surveil.deliver.homeassistant import SEES, WELL, HomeAssistant
+from surveil.deliver.homeassistant import SEES, SWITCHES, WELL, HomeAssistant
 from surveil.messages import CameraState, Level
 from tests.deliver.homeassistant import (
     ALERT,
@@ -286,3 +286,7 @@ def test_what_is_no_alert_is_no_event(front: Message, config: Config) -> None:
     template = front["components"]["alert"]["value_template"]
     for nothing in ("", "{", "[]", "{}", '{"phase": "maybe"}', "null"):
         assert rendered(template, nothing) == ""
+
+
+def test_the_switches_are_those_that_can_be_commanded() -> None:
+    assert tuple(SWITCHES) == commands.SWITCHES

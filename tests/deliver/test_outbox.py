@@ -211,3 +211,20 @@ def test_while_disk_and_broker_are_both_away_the_oldest_go_and_are_counted(
         outbox.append([draft(number)])
     assert (outbox.lost, len(outbox)) == (20, UNSAVED)
     assert sent(outbox, 1) == "20"
+
+
+def test_looking_again_counts_what_has_arrived_but_is_not_noted_yet(outbox: Outbox) -> None:
+    outbox.append([draft(number) for number in range(3)])
+    counts = outbox._ledger.counts
+    sent(outbox, 1)
+
+    def acknowledged_meanwhile() -> tuple[int, int]:
+        told = counts()
+        outbox.acknowledge(1)
+        return told
+
+    outbox._ledger.counts = acknowledged_meanwhile  # type: ignore[method-assign]
+    outbox.look_again()
+    assert len(outbox) == 2
+    assert drained(outbox) == ["1", "2"]
+    assert len(outbox) == 0
